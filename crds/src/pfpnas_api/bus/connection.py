@@ -1,0 +1,126 @@
+"""Connections to Redis by our own rules: no silent retries, RESP2, nothing said about the client's machine."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+SOCKET_TIMEOUT_SECONDS: Final = 5.0
+"""A server that is silent for longer is taken as gone."""
+
+BLOCK_MILLISECONDS: Final = 2000
+"""Longest blocking read: under half of the socket's timeout, so that an idle read is never taken for an outage."""
+
+FIELD: Final = b"m"
+"""The one field of every stream entry."""
+
+OUTAGE: Final = (RedisConnectionError, RedisTimeoutError, redis.exceptions.BusyLoadingError)
+"""What a passing outage looks like."""
+
+Client: TypeAlias = Any
+"""A `redis.Redis`. Its methods are typed as unions of every protocol's replies; here it is RESP2 with bytes, and each
+reader says what it takes out."""
+
+Returned = TypeVar("Returned")
+
+
+class BusError(Exception):
+    """Redis can't be used; the message says why and what to do."""
+
+
+def connect(url: str) -> Client:
+    """A client that has not connected yet.
+
+    Raises:
+        BusError: the URL can't be read.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            protocol=2,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            driver_info=None,
+        )
+    except ValueError as e:
+        raise BusError(f"Redis URL {redacted(url)!r}: {e}") from e
+
+
+def check(client: Client, url: str) -> None:
+    """Say hello, once.
+
+    Raises:
+        BusError: no answer, or not allowed in; names address, reason and remedy.
+    """
+    try:
+        client.ping()
+    except RedisError as e:
+        raise BusError(
+            f"Redis at {redacted(url)} can't be used ({e}): check the address, that the server runs, and the password"
+        ) from e
+
+
+def redacted(url: str) -> str:
+    """The URL without its password."""
+    scheme, separator, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}{separator}{'***@' if at else ''}{place}"
+
+
+def delays(*, first: float = 0.2, most: float = 15.0, rng: random.Random | None = None) -> Iterator[float]:
+    """Waits with full jitter, doubling up to `most` seconds, without end."""
+    draw = rng or random.SystemRandom()
+    ceiling = first
+    while True:
+        yield draw.uniform(first / 2, ceiling)
+        ceiling = min(most, ceiling * 2)
+
+
+def patiently(
+    call: Callable[[], Returned],
+    *,
+    on_wait: Callable[[float, Exception], None] = lambda seconds, error: None,
+    sleep: Callable[[float], Any] = time.sleep,
+    stop: Callable[[], bool] = lambda: False,
+) -> Returned:
+    """Call until Redis answers, waiting with jitter between tries, for ever (or until `stop` says so).
+
+    Raises:
+        RedisError: an answer that is an error; or the outage itself when stopped.
+    """
+    for seconds in delays():
+        try:
+            return call()
+        except OUTAGE as e:
+            if stop():
+                raise
+            on_wait(seconds, e)
+            sleep(seconds)
+    raise AssertionError("delays never end")
+
+
+def is_missing_group(error: ResponseError) -> bool:
+    """Whether the server says that a stream or its group isn't there (yet, or after a flush)."""
+    return str(error).startswith("NOGROUP") or "no such key" in str(error)
+
+
+def ensure_group(client: Client, stream: str, group: str) -> None:
+    """Make stream and group; that they are there already is no error."""
+    try:
+        client.xgroup_create(stream, group, id="0", mkstream=True)
+    except ResponseError as e:
+        if not str(e).startswith("BUSYGROUP"):
+            raise
+
+
+def text(value: bytes | str) -> str:
+    """A reply as text."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,313 @@
+"""NASExperiment: one search of a Supernet's subnets for one target device and one private data set."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pfpnas_api.kinds.common import (
+    ArtifactRef,
+    Conditions,
+    LocalReference,
+    Model,
+    Resource,
+    Timestamp,
+)
+from pfpnas_api.kinds.metrics import Accuracy, TrialMetrics
+from pfpnas_api.quantities import COUNT, DECIMAL, DURATION, ENERGY, RATE, SIZE, AnyQuantity, Decimal, Quantity
+
+Alias = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""A name that only the agent can resolve."""
+
+MetricName = Literal[
+    "Latency", "Throughput", "FLOPs", "MACs", "Parameters", "ModelSize", "PeakMemory", "Energy", "Cost"
+]
+
+METRIC_UNITS: dict[str, Quantity] = {
+    "Latency": DURATION,
+    "Throughput": RATE,
+    "FLOPs": COUNT,
+    "MACs": COUNT,
+    "Parameters": COUNT,
+    "ModelSize": SIZE,
+    "PeakMemory": SIZE,
+    "Energy": ENERGY,
+    "Cost": DECIMAL,
+}
+"""Family of quantities of every metric; Cost is the price of a million inferences in the currency of pricePerHour."""
+
+RELATIVE_METRICS = frozenset({"Latency", "FLOPs", "MACs", "Parameters", "ModelSize", "Cost"})
+"""Metrics that are known of the reference model too, and so may be limited relative to it."""
+
+
+class MeasurementSpec(Model):
+    """How the agent measures."""
+
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    runs: Annotated[int, Field(ge=64, le=10_000)] = 64
+    """Timed runs at least; the first two of every block are dropped besides."""
+    warmup_seconds: Decimal = "0.5"
+    """Longest warm-up, 0 to 60; it ends earlier when two windows agree."""
+    max_seconds: Decimal = "30"
+    """Longest time of the timed runs, 0.1 to 600."""
+    deadline_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    """For the whole measurement, from the moment an agent claims it."""
+    throughput: bool = False
+    """Also measure images per second at batch size 32."""
+    skip_accuracy_above: Decimal = "2.0"
+    """A candidate slower than this multiple of the latency limit is not worth inference on all data: its accuracy is
+    skipped."""
+
+    @model_validator(mode="after")
+    def _in_bounds(self) -> "MeasurementSpec":
+        bounds = {
+            "warmupSeconds": (self.warmup_seconds, 0.0, 60.0),
+            "maxSeconds": (self.max_seconds, 0.1, 600.0),
+            "skipAccuracyAbove": (self.skip_accuracy_above, 1.0, 1000.0),
+        }
+        for field, (text, low, high) in bounds.items():
+            if not low <= DECIMAL.parse(text) <= high:
+                raise ValueError(f'{field} is {text}: allowed is "{low:g}" to "{high:g}"')
+        return self
+
+
+class TargetSpec(Model):
+    """Where candidates are measured: a pool of agents, and the aliases that only they can resolve."""
+
+    pool: Alias
+    """One kind of device and one domain of trust."""
+    dataset: Alias
+    """The agent's own name of the private data."""
+    head: Literal["Fitted", "Supernet"] = "Fitted"
+    """Fitted: the agent fits a ridge classifier on the candidate's features. Supernet: the public classifier."""
+    backend: Alias = "onnxruntime"
+    """onnxruntime, or the agent's own name of a command."""
+    price_per_hour: Decimal | None = None
+    """Of the device, in any currency; needed for constraints on Cost."""
+    measurement: MeasurementSpec = MeasurementSpec()
+
+
+class Constraint(Model):
+    """A limit on one metric: exactly one of max, min and maxRelative."""
+
+    model_config = {
+        "json_schema_extra": {
+            "x-kubernetes-validations": [
+                {
+                    "rule": "[has(self.max), has(self.min), has(self.maxRelative)].filter(x, x).size() == 1",
+                    "message": "exactly one of max, min and maxRelative is required",
+                },
+                {
+                    "rule": "self.metric == 'Throughput' ? has(self.min) : !has(self.min)",
+                    "message": "min is for Throughput, and Throughput takes only min",
+                },
+                {
+                    "rule": "!has(self.maxRelative) || self.metric in "
+                    "['Latency', 'FLOPs', 'MACs', 'Parameters', 'ModelSize', 'Cost']",
+                    "message": "maxRelative is for Latency, FLOPs, MACs, Parameters, ModelSize and Cost",
+                },
+            ]
+        }
+    }
+
+    metric: MetricName
+    max: AnyQuantity | None = None
+    min: AnyQuantity | None = None
+    max_relative: Decimal | None = None
+    """A multiple of the reference model, which is the smallest subnet of the same checkpoint."""
+
+    @model_validator(mode="after")
+    def _one_limit_with_its_unit(self) -> "Constraint":
+        given = [name for name in ("max", "min", "max_relative") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"constraint on {self.metric}: exactly one of max, min and maxRelative is required")
+        if (self.metric == "Throughput") != (given[0] == "min"):
+            raise ValueError(f"constraint on {self.metric}: min is for Throughput, and Throughput takes only min")
+        if given[0] == "max_relative" and self.metric not in RELATIVE_METRICS:
+            raise ValueError(f"constraint on {self.metric}: maxRelative is for {', '.join(sorted(RELATIVE_METRICS))}")
+        if self.limit <= 0:
+            raise ValueError(f"constraint on {self.metric}: a limit of 0 can't be met by any model")
+        return self
+
+    @property
+    def relative(self) -> bool:
+        """Whether the limit is a multiple of the reference model."""
+        return self.max_relative is not None
+
+    @property
+    def limit(self) -> float:
+        """The limit in the metric's base unit (ms, images/s, operations, bytes, mJ), or as a multiple.
+
+        Raises:
+            QuantityError: wrong unit; the message names what is allowed.
+        """
+        if self.max_relative is not None:
+            return DECIMAL.parse(self.max_relative)
+        return METRIC_UNITS[self.metric].parse(self.max or self.min or "")
+
+
+class ObjectiveSpec(Model):
+    """What is searched for."""
+
+    model_config = {
+        "json_schema_extra": {
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(self.constraints) || "
+                    "self.constraints.all(c, self.constraints.filter(d, d.metric == c.metric).size() == 1)",
+                    "message": "one constraint a metric",
+                }
+            ]
+        }
+    }
+
+    scoring: Literal["PenalizedAccuracy", "ConstraintFirst"] = "PenalizedAccuracy"
+    """PenalizedAccuracy: accuracy, less latency/threshold times the penalty where latency exceeds its threshold.
+    ConstraintFirst: feasible beats infeasible, then the smaller violation, then accuracy."""
+    penalty_coefficient: Decimal = "0.2"
+    constraints: Annotated[tuple[Constraint, ...], Field(max_length=9)] = ()
+
+    @model_validator(mode="after")
+    def _one_constraint_a_metric(self) -> "ObjectiveSpec":
+        metrics = [constraint.metric for constraint in self.constraints]
+        twice = sorted({metric for metric in metrics if metrics.count(metric) > 1})
+        if twice:
+            raise ValueError(f"constraints: {', '.join(twice)} is limited twice: write one constraint a metric")
+        return self
+
+    def constraint(self, metric: MetricName) -> Constraint | None:
+        """The constraint on a metric, if any."""
+        return next((constraint for constraint in self.constraints if constraint.metric == metric), None)
+
+
+class TunerSpec(Model):
+    """Who proposes architectures."""
+
+    algorithm: Literal["TPE", "RandomSearch", "Anneal"] = "TPE"
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    pseudo_trials: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Draws judged by the predictors for every batch of real trials."""
+
+
+class BudgetSpec(Model):
+    """How much may be spent. May change at any time."""
+
+    max_trials: Annotated[int, Field(ge=1, le=100_000)]
+    parallel_trials: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Trials under way at once."""
+    max_failed_trials: Annotated[int, Field(ge=0, le=100_000)] = 10
+    """More failed trials than this end the experiment as failed."""
+    max_duration_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    """Of the search, from its first trial; no new trial is started after it."""
+
+
+class TrialTemplate(Model):
+    """How candidates are built."""
+
+    mode: Literal["Pod", "Pooled"] = "Pod"
+    """Pod: a Job a trial. Pooled: long-lived workers that serve many trials."""
+
+
+class NASExperimentSpec(Model):
+    """What is wished of an experiment."""
+
+    model_config = {
+        "json_schema_extra": {
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self.supernetRef == oldSelf.supernetRef",
+                    "message": "supernetRef is immutable: make a new NASExperiment",
+                },
+                {
+                    "rule": "!has(self.objective) || !has(self.objective.constraints) || "
+                    "!self.objective.constraints.exists(c, c.metric == 'Cost') || has(self.target.pricePerHour)",
+                    "message": "a constraint on Cost needs target.pricePerHour",
+                },
+            ]
+        }
+    }
+
+    supernet_ref: LocalReference
+    target: TargetSpec
+    objective: ObjectiveSpec = ObjectiveSpec()
+    tuner: TunerSpec = TunerSpec()
+    budget: BudgetSpec
+    trial_template: TrialTemplate = TrialTemplate()
+
+    @model_validator(mode="after")
+    def _cost_needs_a_price(self) -> "NASExperimentSpec":
+        if self.objective.constraint("Cost") and self.target.price_per_hour is None:
+            raise ValueError("target.pricePerHour is required for a constraint on Cost")
+        return self
+
+
+class TrialCounts(Model):
+    """Trials by state; by-hand ones included."""
+
+    created: int = 0
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    infeasible: int = 0
+    """Succeeded, but outside a limit."""
+
+
+class RankedTrial(Model):
+    """A finished trial as the experiment's status shows it."""
+
+    trial: Annotated[str, Field(max_length=63)]
+    architecture: Annotated[str, Field(max_length=512)]
+    score: float | None = None
+    feasible: bool
+    violation: float = 0.0
+    """Sum of the relative excesses over the limits; 0 when feasible."""
+    metrics: TrialMetrics
+    artifact: ArtifactRef | None = None
+
+
+class Evaluation(Model):
+    """One net scored once on the private test split at the end: the best, and the baselines to compare it with."""
+
+    name: Literal["best", "largest", "smallest", "untrained", "rawPixels"]
+    architecture: Annotated[str, Field(max_length=512)] | None = None
+    """None for raw pixels."""
+    artifact: ArtifactRef | None = None
+    accuracy: Accuracy | None = None
+    latency_ms: float | None = None
+    """p50."""
+    reason: Annotated[str, Field(max_length=64)] | None = None
+    """Why there is no figure, if there is none."""
+    attempts: int = 0
+
+
+class NASExperimentStatus(Model):
+    """What is known of an experiment. Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Succeeded, Failed."""
+
+    observed_generation: int = 0
+    conditions: Conditions = ()
+    reference: ArtifactRef | None = None
+    """The smallest subnet as a candidate: every latency is measured beside its."""
+    reference_architecture: Annotated[str, Field(max_length=512)] | None = None
+    trials: TrialCounts = TrialCounts()
+    best: RankedTrial | None = None
+    """The best feasible trial; while there is none, the one closest to feasible."""
+    front: Annotated[tuple[RankedTrial, ...], Field(max_length=20)] = ()
+    """Measured Pareto front (accuracy against latency), at most 20 points, best scores first."""
+    hypervolume: float | None = None
+    """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
+    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=5)] = ()
+    attempts: dict[str, int] = Field(default={}, max_length=16)
+    """Times that each of the experiment's own Jobs and builds was started."""
+    refused_results: int = 0
+    replicates: int = 0
+    started_at: Timestamp | None = None
+    search_finished_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+
+
+class NASExperiment(Resource[NASExperimentSpec, NASExperimentStatus]):
+    """One search."""
+
+    kind: Literal["NASExperiment"] = "NASExperiment"
+    status: NASExperimentStatus = NASExperimentStatus()
