@@ -64,9 +64,7 @@ def _chosen(genes: Sequence[GeneRow], indices: Sequence[int]) -> list[int]:
         raise ArchitectureError(f"{len(indices)} gene indices given, the space has {len(genes)} genes")
     for gene, index in zip(genes, indices, strict=True):
         if not 0 <= index < len(gene.values):
-            raise ArchitectureError(
-                f"gene {gene.name}: index {index} is not within 0..{len(gene.values) - 1}"
-            )
+            raise ArchitectureError(f"gene {gene.name}: index {index} is not within 0..{len(gene.values) - 1}")
     return [gene.values[index] for gene, index in zip(genes, indices, strict=True)]
 
 

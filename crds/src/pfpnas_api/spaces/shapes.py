@@ -81,9 +81,7 @@ def block_shapes(
     return tuple(shapes)
 
 
-def _stages(
-    table: BackboneTable, architecture: Architecture
-) -> Iterator[tuple[int, StageRow, Sequence[BlockGene]]]:
+def _stages(table: BackboneTable, architecture: Architecture) -> Iterator[tuple[int, StageRow, Sequence[BlockGene]]]:
     """Each row with its index into `Architecture.stages` (-1: fixed) and its active blocks."""
     stage = -1
     for row in table.stages:

@@ -129,9 +129,7 @@ class SearchSpace:
         """An architecture with every gene drawn uniformly, so all depths are equally likely."""
         return self.from_genes(self._draw(rng).tolist())
 
-    def mutate(
-        self, architecture: Architecture, rng: np.random.Generator, *, probability: float = 0.1
-    ) -> Architecture:
+    def mutate(self, architecture: Architecture, rng: np.random.Generator, *, probability: float = 0.1) -> Architecture:
         """`architecture` with each gene drawn anew with `probability`, which may give the same again.
 
         Blocks that become active because a stage grows get genes drawn uniformly.
@@ -233,6 +231,4 @@ class SearchSpace:
 def _genes(space: SearchSpace) -> tuple[GeneRow, ...]:
     """Cached: samplers ask for the genes at every draw."""
     depths = [(row.name, space.depths_of(row)) for row in space.elastic_rows]
-    return gene_rows(
-        depths, resolutions=space.resolutions, kernels=space.kernel_sizes, expands=space.expand_ratios
-    )
+    return gene_rows(depths, resolutions=space.resolutions, kernels=space.kernel_sizes, expands=space.expand_ratios)

@@ -1,9 +1,9 @@
 """Backbones as tables of rows.
 
 The structure is the one of once-for-all nets (Cai et al., "Once-for-All", ICLR 2020, section 4.1) over the
-widths of MobileNetV2 (Sandler et al., CVPR 2018, table 2) and ProxylessNAS (Cai et al., ICLR 2019): a 3×3 stem,
-one fixed block, five stages of elastic depth, one last elastic block, a 1×1 feature convolution, global average
-pooling, and a linear classifier.
+widths of MobileNetV2 (Sandler et al., CVPR 2018, table 2) and ProxylessNAS (Cai et al., ICLR 2019): a stem of
+3×3, one fixed block, five stages of elastic depth, one last elastic block, a 1×1 feature convolution, global
+average pooling, and a linear classifier.
 """
 
 from dataclasses import dataclass, replace
@@ -55,10 +55,7 @@ def _imagenet(name: str, widths: tuple[int, ...]) -> BackboneTable:
     strides = (2, 2, 2, 1, 2)
     stages = (
         StageRow("stage0", first, 1, expand=1, kernel=3, depth=1),
-        *(
-            StageRow(f"stage{i}", c, s)
-            for i, (c, s) in enumerate(zip(elastic, strides, strict=True), start=1)
-        ),
+        *(StageRow(f"stage{i}", c, s) for i, (c, s) in enumerate(zip(elastic, strides, strict=True), start=1)),
         StageRow("stage6", last, 1, depth=1),
     )
     return BackboneTable(name, stem_channels=32, stem_stride=2, stages=stages, feature_channels=1280)
