@@ -11,6 +11,7 @@ from pydantic import Field
 from pfpnas_api.kinds.common import ArtifactRef, Model
 from pfpnas_api.kinds.experiment import ObjectiveSpec, TunerSpec
 from pfpnas_api.kinds.supernet import SearchSpaceSpec, SupernetSpec
+from pfpnas_api.messages import BuildRequest
 
 ENV_JOB = "PFPNAS_JOB"
 ENV_REDIS = "PFPNAS_REDIS_URL"
@@ -56,6 +57,13 @@ class TuneJob(Model):
     tuner: TunerSpec
     predictor: ArtifactRef | None = None
     """The public accuracy predictor."""
+
+
+class TrialJob(BuildRequest):
+    """Build one candidate: the request itself, and whose it is."""
+
+    kind: Literal["Trial"] = "Trial"
+    experiment: Annotated[str, Field(max_length=64)]
 
 
 class TrialWorkerJob(Model):
