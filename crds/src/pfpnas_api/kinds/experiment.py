@@ -282,7 +282,10 @@ class Evaluation(Model):
 
 
 class NASExperimentStatus(Model):
-    """What is known of an experiment. Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Succeeded, Failed."""
+    """What is known of an experiment.
+
+    Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Succeeded, Failed.
+    """
 
     observed_generation: int = 0
     conditions: Conditions = ()

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from pfpnas_api.kinds.common import ArtifactRef, Conditions, Digest, Model, Resource, Timestamp
 from pfpnas_api.quantities import DECIMAL, Decimal
@@ -16,8 +17,8 @@ Resolution = Annotated[int, Field(ge=16, le=512, multiple_of=4)]
 DATASET_CLASSES = {"CIFAR10": 10, "CIFAR100": 100, "MNIST": 10, "FashionMNIST": 10, "Shapes": 10}
 """Classes of the data sets whose number is known without reading them."""
 
-_IMMUTABLE = {"rule": "self == oldSelf", "message": "searchSpace is immutable: make a new Supernet"}
-_ALL_SMALL_OR_LARGE = {
+_IMMUTABLE: JsonDict = {"rule": "self == oldSelf", "message": "searchSpace is immutable: make a new Supernet"}
+_ALL_SMALL_OR_LARGE: JsonDict = {
     "rule": "!has(self.resolutions) || self.resolutions.all(r, r <= 64) || self.resolutions.all(r, r >= 96)",
     "message": "resolutions are either all 16 to 64 (small layout) or all 96 to 512 (ImageNet layout)",
 }

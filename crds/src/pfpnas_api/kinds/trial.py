@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from pfpnas_api.kinds.common import (
     ArtifactRef,
@@ -15,7 +16,7 @@ from pfpnas_api.kinds.common import (
 )
 from pfpnas_api.kinds.metrics import TrialMetrics
 
-_IMMUTABLE = {"rule": "self == oldSelf", "message": "a Trial's spec is immutable: make a new Trial"}
+_IMMUTABLE: JsonDict = {"rule": "self == oldSelf", "message": "a Trial's spec is immutable: make a new Trial"}
 
 Origin = Literal["Tuner", "Random", "User", "WarmStart"]
 
