@@ -265,6 +265,11 @@ class RankedTrial(Model):
     metrics: TrialMetrics
     artifact: ArtifactRef | None = None
 
+    @property
+    def accuracy(self) -> float | None:
+        """On the private validation split; None when it was skipped."""
+        return self.metrics.accuracy
+
 
 class Evaluation(Model):
     """One net scored once on the private test split at the end: the best, and the baselines to compare it with."""
