@@ -1,0 +1,1 @@
+"""The operator: pure decisions (`reconcile`), their one-machine driver (`local`), reports and the command line."""

@@ -204,12 +204,18 @@ class AccuracyPredictorStatus(Model):
 
     uri: Annotated[str, Field(max_length=2048)]
     sha256: Digest
+    size: Annotated[int, Field(ge=0)]
     samples: int
     kendall_tau: float
     mean_absolute_error: float
     """As a fraction of 1."""
     constant_mean_absolute_error: float
     """The same of a predictor that always says the mean."""
+
+    @property
+    def artifact(self) -> ArtifactRef:
+        """The predictor as an artifact reference."""
+        return ArtifactRef(sha256=self.sha256, size=self.size)
 
 
 class SupernetStatus(Model):

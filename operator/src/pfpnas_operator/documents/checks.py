@@ -1,0 +1,121 @@
+"""What is only seen when documents are read together: limits that no net can meet, budgets larger than the space."""
+
+from collections.abc import Callable, Iterator
+
+from pfpnas_api.kinds import Constraint, NASExperiment, Supernet, Trial
+from pfpnas_api.quantities import DECIMAL
+from pfpnas_api.spaces import ArchitectureError, Cost, SearchSpace, cost
+from pfpnas_operator.documents.loading import Documents
+from pfpnas_operator.documents.problems import DocumentError
+
+_STATIC: dict[str, Callable[[Cost], int]] = {
+    "FLOPs": lambda c: c.flops,
+    "MACs": lambda c: c.macs,
+    "Parameters": lambda c: c.parameters,
+    "ModelSize": lambda c: c.model_bytes,
+}
+"""Metrics that are known from the architecture alone."""
+
+
+def cross_check(documents: Documents) -> tuple[str, ...]:
+    """Check experiments against their Supernets, and trials against their spaces.
+
+    Returns:
+        Warnings, one line each: what will run, but hardly as meant.
+
+    Raises:
+        DocumentError: something that can't succeed; every problem is a line of the message.
+    """
+    errors: list[str] = []
+    warnings: list[str] = []
+    for experiment in documents.experiments:
+        supernet = documents.supernet_of(experiment)
+        name = f"NASExperiment/{experiment.metadata.name}"
+        errors += [f"{name}: {text}" for text in _impossible(experiment, supernet)]
+        warnings += [f"{name}: {text}" for text in _doubtful(experiment, supernet.space())]
+    for trial in documents.trials:
+        errors += [f"Trial/{trial.metadata.name}: {text}" for text in _outside(trial, documents)]
+    if errors:
+        raise DocumentError("\n".join(errors))
+    return tuple(warnings)
+
+
+def _impossible(experiment: NASExperiment, supernet: Supernet) -> Iterator[str]:
+    space = supernet.space()
+    smallest = cost(space, space.minimum())
+    for index, constraint in enumerate(experiment.spec.objective.constraints):
+        read = _STATIC.get(constraint.metric)
+        if read is None:
+            continue
+        least = read(smallest)
+        limit = constraint.limit * least if constraint.relative else constraint.limit
+        if limit < least:
+            yield _too_low(index, constraint, least=least, supernet=supernet)
+
+
+def _too_low(index: int, constraint: Constraint, *, least: int, supernet: Supernet) -> str:
+    field = "maxRelative" if constraint.relative else "max"
+    written = constraint.max_relative or constraint.max
+    architecture = supernet.space().minimum().id
+    return (
+        f"spec.objective.constraints[{index}].{field}: {constraint.metric} is limited to {written}, but the smallest "
+        f"subnet of Supernet/{supernet.metadata.name}, {architecture}, has {_shown(constraint.metric, least)} already; "
+        f"raise the limit or make the search space smaller"
+    )
+
+
+def _shown(metric: str, value: int) -> str:
+    if metric == "ModelSize":
+        return f"{value} bytes ({value / 2**20:.2f}Mi)"
+    return f"{value / 1e6:.2f}M" if value >= 10_000 else str(value)
+
+
+def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
+    yield from _penalty(experiment)
+    budget = experiment.spec.budget
+    if budget.max_trials > space.count:
+        yield (
+            f"spec.budget.maxTrials: is {budget.max_trials}, but the search space has only {space.count} "
+            "architectures; the search ends when all were tried"
+        )
+    if budget.parallel_trials > budget.max_trials:
+        yield (
+            f"spec.budget.parallelTrials: is {budget.parallel_trials}, but maxTrials is {budget.max_trials}; "
+            f"no more than {budget.max_trials} will be under way"
+        )
+    measurement = experiment.spec.target.measurement
+    longest = DECIMAL.parse(measurement.warmup_seconds) + DECIMAL.parse(measurement.max_seconds)
+    if measurement.deadline_seconds <= longest:
+        yield (
+            f"spec.target.measurement.deadlineSeconds: is {measurement.deadline_seconds}, but warm-up and timed runs "
+            f"alone may take {longest:g}; slow candidates will end as MeasurementTimeout"
+        )
+
+
+def _penalty(experiment: NASExperiment) -> Iterator[str]:
+    objective = experiment.spec.objective
+    latency = objective.constraint("Latency")
+    if latency is not None and latency.relative and latency.limit < 1:
+        yield (
+            f"spec.objective.constraints: Latency is limited to {latency.max_relative} times the reference model, which "
+            "is the smallest subnet; hardly any candidate can be faster than that"
+        )
+    coefficient = DECIMAL.parse(objective.penalty_coefficient)
+    if objective.scoring != "PenalizedAccuracy" or latency is None:
+        return
+    if coefficient == 0:
+        yield "spec.objective.penaltyCoefficient: is 0, so the Latency limit doesn't count in the score"
+    elif coefficient > 1:
+        yield (
+            f"spec.objective.penaltyCoefficient: is {objective.penalty_coefficient}, but accuracy is a fraction of 1; "
+            "every candidate over the limit scores below zero (the usual value is 0.2)"
+        )
+
+
+def _outside(trial: Trial, documents: Documents) -> Iterator[str]:
+    wanted = (trial.metadata.namespace, trial.spec.experiment_ref.name)
+    experiment = next(e for e in documents.experiments if (e.metadata.namespace, e.metadata.name) == wanted)
+    try:
+        documents.supernet_of(experiment).space().parse(trial.spec.architecture)
+    except ArchitectureError as e:
+        yield f"spec.architecture: {e}"

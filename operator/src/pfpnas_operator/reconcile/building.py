@@ -1,0 +1,146 @@
+"""One candidate's way from an architecture to an artifact, in either mode."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pfpnas_api.jobs import EXIT_BAD_INPUT, Manifest, TrialJob
+from pfpnas_api.kinds import ArtifactRef, CheckpointStatus, NASExperiment
+from pfpnas_api.messages import BuildRequest
+from pfpnas_operator.reconcile import names
+from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
+from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView
+from pfpnas_operator.reconcile.plan import JobRequest, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The candidate is in the store."""
+
+    artifact: ArtifactRef
+    milliseconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """It is under way; `attempts` builds were started."""
+
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFailed:
+    """It will not be built."""
+
+    reason: str
+    message: str
+
+
+BuildOutcome = Built | Building | BuildFailed
+
+
+def build_request(
+    experiment: NASExperiment, checkpoint: CheckpointStatus, architecture: str, *, untrained: bool = False
+) -> BuildRequest:
+    """The request for a candidate of an experiment; equal candidates have equal uids."""
+    fields: dict[str, Any] = {
+        "pool": experiment.spec.target.pool,
+        "architecture": architecture,
+        "checkpoint": checkpoint.artifact,
+        "calibration": checkpoint.calibration,
+        "weights": "Untrained" if untrained else "Trained",
+        "seed": experiment.spec.tuner.seed,
+    }
+    identity = (architecture, checkpoint.sha256, fields["weights"], fields["seed"] if untrained else "")
+    return BuildRequest(uid=names.build_uid(experiment, *identity), **fields)
+
+
+def advance_build(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+) -> BuildOutcome:
+    """Where a build stands; asks for it (again) where need be, and clears what it left on the road."""
+    manifest = observed.manifests.get(request.uid)
+    if manifest is not None:
+        _clear(observed, request, plan)
+        return _settled(manifest)
+    if observed.experiment.spec.trial_template.mode == "Pooled":
+        return _advance_pooled(observed, request, plan, attempts=attempts, now=now)
+    return _advance_pod(observed, request, plan, attempts=attempts, now=now)
+
+
+def _settled(manifest: Manifest) -> BuildOutcome:
+    if manifest.outcome == "Done" and "model" in manifest.artifacts:
+        return Built(
+            artifact=manifest.artifacts["model"],
+            milliseconds=manifest.figures.get("buildMilliseconds"),
+        )
+    reason = "BadArchitecture" if manifest.outcome == "BadArchitecture" else "BuildFailed"
+    return BuildFailed(reason=reason, message=manifest.message or "the build left no model")
+
+
+def _advance_pooled(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+) -> BuildOutcome:
+    lease = observed.builds.get(request.uid)
+    if lease is None:
+        return _start(observed, request, plan, attempts=max(attempts, 1))
+    overdue = (lease.state == "Claimed" and now - lease.since > BUILD_DEADLINE) or (
+        lease.state == "Answered" and now - lease.since > ANSWER_GRACE
+    )
+    if not overdue:
+        return Building(attempts=attempts)
+    plan.delete_builds.append(lease.entry)
+    return _again(observed, request, plan, attempts=attempts, why="the worker did not finish it in time")
+
+
+def _advance_pod(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+) -> BuildOutcome:
+    current = max(attempts, 1)
+    request = request.model_copy(update={"attempt": current})
+    job = observed.jobs.get(names.build_job(observed.experiment, request))
+    if job is None:
+        return _start(observed, request, plan, attempts=current)
+    if job.active and not (job.state == "Running" and now - job.since > BUILD_DEADLINE):
+        return Building(attempts=current)
+    plan.delete_jobs.append(job.name)
+    if job.exit_code == EXIT_BAD_INPUT:
+        return BuildFailed(reason="BadArchitecture", message=job.message or "the build refused its input")
+    return _again(observed, request, plan, attempts=current, why=_why(job))
+
+
+def _why(job: JobView) -> str:
+    return job.message or f"its process ended with {job.exit_code}"
+
+
+def _again(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, why: str) -> BuildOutcome:
+    if attempts >= MOST_ATTEMPTS:
+        return BuildFailed(reason="BuildFailed", message=f"built {attempts} times without success: {why}")
+    return _start(observed, request, plan, attempts=attempts + 1)
+
+
+def _start(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int) -> Building:
+    request = request.model_copy(update={"attempt": attempts})
+    if any(build.uid == request.uid for build in _asked(plan)):
+        return Building(attempts=attempts)
+    experiment = observed.experiment
+    if experiment.spec.trial_template.mode == "Pooled":
+        plan.builds.append(request)
+    else:
+        job = TrialJob(experiment=experiment.metadata.uid, **dict(request))
+        plan.create_jobs.append(JobRequest(name=names.build_job(experiment, request), workload="trial", document=job))
+    return Building(attempts=attempts)
+
+
+def _asked(plan: Plan) -> list[BuildRequest]:
+    return plan.builds + [job.document for job in plan.create_jobs if isinstance(job.document, TrialJob)]
+
+
+def _clear(observed: ExperimentObserved, request: BuildRequest, plan: Plan) -> None:
+    lease = observed.builds.get(request.uid)
+    if lease is not None and lease.state == "Answered" and lease.entry not in plan.delete_builds:
+        plan.delete_builds.append(lease.entry)
+    prefix = names.build_job(observed.experiment, request).rsplit("-", 1)[0]
+    for name, job in observed.jobs.items():
+        if name.rsplit("-", 1)[0] == prefix and not job.active and name not in plan.delete_jobs:
+            plan.delete_jobs.append(name)

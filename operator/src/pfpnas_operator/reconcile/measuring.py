@@ -1,0 +1,185 @@
+"""One measurement's way: task, lease, result; asked for again when its agent dies, given up after three claims."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pfpnas_api.kinds import ArtifactRef, NASExperiment
+from pfpnas_api.messages import (
+    EXPERIMENT_REASONS,
+    RETRY_REASONS,
+    MeasureResult,
+    MeasurementRequest,
+    MeasureTask,
+    ModelRef,
+)
+from pfpnas_api.quantities import DECIMAL
+from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS
+from pfpnas_operator.reconcile.observed import ExperimentObserved, Lease, ResultView
+from pfpnas_operator.reconcile.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """An agent answered with numbers; `replicates` further answers were not needed."""
+
+    result: MeasureResult
+    agent: str
+    replicates: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """No answer yet: nobody has claimed it, or somebody measures."""
+
+    state: Literal["Queued", "Measuring"]
+    attempts: int
+    """Claims that ended without an answer."""
+    agent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureFailed:
+    """There will be no answer."""
+
+    reason: str
+    message: str
+    fault: Literal["Candidate", "Experiment"]
+    """Experiment: every other candidate would meet it too."""
+
+
+MeasureOutcome = Measured | Waiting | MeasureFailed
+
+ADVICE = {
+    "ClassMismatch": "the private data set has other classes than the supernet: use target.head: Fitted",
+    "DatasetUnreadable": "the agent can't read target.dataset: run `pfpnas-agent check` where the agent is",
+    "NamespaceRefused": "the agent does not serve this namespace: its owner adds it to `namespaces` in the agent's file",
+    "ProviderFallback": "the backend fell back to another device: run `pfpnas-agent check` where the agent is",
+    "UnknownBackend": "no agent of the pool knows target.backend: run `pfpnas-agent check` where the agent is",
+    "UnknownDataset": "no agent of the pool knows target.dataset: run `pfpnas-agent check` where the agent is",
+    "MeasurementTimeout": "not measured within target.measurement.deadlineSeconds",
+    "OutOfMemory": "the candidate does not fit into the device's memory",
+    "UnsupportedOperator": "the device's backend lacks an operator of the candidate",
+    "BackendFailed": "the device's backend failed on it; the agent's own log says why",
+    "BadModel": "the agent could not use the model it was given",
+    "BlobMissing": "the candidate's chunks were lost on their way time and again",
+    "DeviceUnavailable": "the device was busy or away time and again",
+}
+"""What a failure means for the author of the experiment: agents send reasons, never texts."""
+
+
+def measure_task(
+    experiment: NASExperiment,
+    model: ArtifactRef | None,
+    reference: ArtifactRef | None,
+    *,
+    split: Literal["Validation", "Test"] = "Validation",
+    repetition: int = 0,
+) -> MeasureTask:
+    """The task that measures a candidate of this experiment; without a model, ridge on raw pixels."""
+    target = experiment.spec.target
+    return MeasureTask.identified(
+        experiment=experiment.metadata.uid,
+        namespace=experiment.metadata.namespace,
+        model=ModelRef.of(model) if model else None,
+        reference=ModelRef.of(reference) if reference and model else None,
+        dataset=target.dataset,
+        head=target.head,
+        backend=target.backend,
+        split=split,
+        repetition=repetition,
+        measurement=_request(experiment, scored_anyway=split == "Test"),
+    )
+
+
+def _request(experiment: NASExperiment, *, scored_anyway: bool) -> MeasurementRequest:
+    spec = experiment.spec.target.measurement
+    limit = experiment.spec.objective.constraint("Latency")
+    factor = DECIMAL.parse(spec.skip_accuracy_above)
+    over = limit.limit * factor if limit and not scored_anyway else None
+    return MeasurementRequest(
+        batch_size=spec.batch_size,
+        threads=spec.threads,
+        runs=spec.runs,
+        warmup_seconds=DECIMAL.parse(spec.warmup_seconds),
+        max_seconds=DECIMAL.parse(spec.max_seconds),
+        deadline_seconds=spec.deadline_seconds,
+        throughput=spec.throughput or experiment.spec.objective.constraint("Throughput") is not None,
+        skip_accuracy_over_ms=over if limit and not limit.relative else None,
+        skip_accuracy_over_relative=over if limit and limit.relative else None,
+    )
+
+
+def advance_measurement(
+    observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, attempts: int, now: datetime
+) -> MeasureOutcome:
+    """Where a measurement stands; issues the task (again) where need be, and clears what it left on the road."""
+    lease, answers = observed.tasks.get(task.task_id), observed.results.get(task.task_id, ())
+    if answers:
+        return _answered(observed, task, plan, answers=answers, attempts=attempts)
+    if lease is None:
+        plan.tasks.append(task)
+        return Waiting(state="Queued", attempts=attempts)
+    if lease.state == "Waiting":
+        return Waiting(state="Queued", attempts=attempts)
+    lost = _lost(observed, task, lease, now)
+    if lost is None:
+        return Waiting(state="Measuring", attempts=attempts, agent=lease.consumer)
+    plan.delete_tasks.append(lease.entry)
+    return _again(task, plan, attempts=attempts, why=lost)
+
+
+def _lost(observed: ExperimentObserved, task: MeasureTask, lease: Lease, now: datetime) -> str | None:
+    """Why a claim is void, if it is."""
+    held = now - lease.since
+    if lease.state == "Answered":
+        return "its answer never arrived" if held > ANSWER_GRACE else None
+    if lease.consumer not in observed.agents:
+        return "its agent is gone" if held > CLAIM_GRACE else None
+    if held > timedelta(seconds=task.measurement.deadline_seconds) + CLAIM_GRACE:
+        return "its agent did not answer in time"
+    return None
+
+
+def _again(task: MeasureTask, plan: Plan, *, attempts: int, why: str) -> MeasureOutcome:
+    if attempts + 1 >= MOST_ATTEMPTS:
+        return MeasureFailed(
+            reason="Poisoned", message=f"claimed {attempts + 1} times without an answer: {why}", fault="Candidate"
+        )
+    plan.tasks.append(task)
+    return Waiting(state="Queued", attempts=attempts + 1)
+
+
+def _answered(
+    observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, answers: tuple[ResultView, ...], attempts: int
+) -> MeasureOutcome:
+    """The first valid result wins; all are cleared, and the task with them."""
+    plan.delete_results.extend(answers)
+    lease = observed.tasks.get(task.task_id)
+    if lease is not None:
+        plan.delete_tasks.append(lease.entry)
+    good = next((answer for answer in answers if answer.result.failure is None), None)
+    if good is not None:
+        return Measured(result=good.result, agent=good.agent, replicates=len(answers) - 1)
+    return _refused(observed, task, plan, answer=answers[0], attempts=attempts)
+
+
+def _refused(
+    observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, answer: ResultView, attempts: int
+) -> MeasureOutcome:
+    reason = answer.result.failure or ""
+    passing = reason in RETRY_REASONS or reason == "BlobMissing"
+    if passing and attempts + 1 < MOST_ATTEMPTS:
+        if reason == "BlobMissing":
+            plan.push.extend(_artifacts(task))
+        plan.tasks.append(task)
+        return Waiting(state="Queued", attempts=attempts + 1)
+    return MeasureFailed(
+        reason=reason,
+        message=ADVICE.get(reason, reason),
+        fault="Experiment" if reason in EXPERIMENT_REASONS else "Candidate",
+    )
+
+
+def _artifacts(task: MeasureTask) -> list[ArtifactRef]:
+    return [ArtifactRef(sha256=m.sha256, size=m.size) for m in (task.model, task.reference) if m is not None]

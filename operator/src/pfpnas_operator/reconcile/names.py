@@ -1,0 +1,59 @@
+"""Names and uids of children: deterministic, so that every create is safe to repeat."""
+
+import hashlib
+from collections.abc import Iterable
+
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.messages import BuildRequest
+
+
+def pretrain_job(supernet: Supernet) -> str:
+    """Name of the Job that trains."""
+    return f"{supernet.metadata.name}-pretrain"
+
+
+def fit_predictor_job(supernet: Supernet) -> str:
+    """Name of the Job that fits the public predictor."""
+    return f"{supernet.metadata.name}-predictor"
+
+
+def tune_job(experiment: NASExperiment) -> str:
+    """Name of the Job that serves suggestions."""
+    return f"{experiment.metadata.name}-tune"
+
+
+def worker_job(experiment: NASExperiment) -> str:
+    """Name of the Job that serves builds in mode Pooled."""
+    return f"{experiment.metadata.name}-worker"
+
+
+def build_job(experiment: NASExperiment, request: BuildRequest) -> str:
+    """Name of the Job of one build in mode Pod; another attempt is another Job."""
+    return f"{experiment.metadata.name}-{request.uid.rsplit('-', 1)[-1][:8]}-{request.attempt}"
+
+
+def trial(experiment: NASExperiment, index: int) -> str:
+    """Name of the tuner's trial of an index."""
+    return f"{experiment.metadata.name}-{index:05d}"
+
+
+def uid(owner: Supernet | NASExperiment, child: str) -> str:
+    """Uid under which a child's manifest is kept: the owner's uid keeps equal names of two namespaces apart."""
+    return f"{owner.metadata.uid}-{child.removeprefix(owner.metadata.name + '-')}"
+
+
+def build_uid(experiment: NASExperiment, *parts: object) -> str:
+    """Uid of a build: a hash of what is built, so that equal candidates are built once."""
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    return f"{experiment.metadata.uid}-{digest[:16]}"
+
+
+def supernet_manifests(supernet: Supernet) -> list[str]:
+    """Uids whose manifests `reconcile_supernet` wants to see."""
+    return [uid(supernet, pretrain_job(supernet)), uid(supernet, fit_predictor_job(supernet))]
+
+
+def unused_index(trials: Iterable[Trial], experiment: NASExperiment) -> int:
+    """The smallest index above all those the experiment's trials carry."""
+    mine = (trial.spec.index for trial in trials if trial.spec.experiment_ref.name == experiment.metadata.name)
+    return max((index for index in mine if index is not None), default=-1) + 1

@@ -1,0 +1,99 @@
+"""What a decision sees: resources, Jobs, leases, results. Values only; a driver fills them in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from pfpnas_api.jobs import Manifest
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.messages import Heartbeat, MeasureResult, Progress, Suggestion
+from pfpnas_operator.reconcile.summary import Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A Job (or local process) as it stands."""
+
+    name: str
+    state: Literal["Pending", "Running", "Succeeded", "Failed"]
+    since: datetime
+    """When it was started; when it ended, once it has."""
+    progressed_at: datetime
+    """When it last said something new about its progress; `since` if never."""
+    exit_code: int | None = None
+    message: str = ""
+    """The system's own words on why it waits or failed."""
+    progress: Progress | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("Pending", "Running")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """An entry of a work stream, and who holds it since when."""
+
+    entry: str
+    state: Literal["Waiting", "Claimed", "Answered"]
+    since: datetime
+    """When this state was first seen: time without Redis is never counted against its holder."""
+    consumer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultView:
+    """A readable result on an agent's stream."""
+
+    agent: str
+    entry: str
+    result: MeasureResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogView:
+    """What the tuner's log holds by now."""
+
+    asked: int = 0
+    started: frozenset[str] = frozenset()
+    """Names of trials."""
+    finished: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetObserved:
+    """A Supernet and its children."""
+
+    supernet: Supernet
+    jobs: Mapping[str, JobView] = field(default_factory=dict)
+    """By name."""
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    """By uid, of the uids that `names.supernet_manifests` lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentObserved:
+    """A NASExperiment, its children, and its share of the bus."""
+
+    experiment: NASExperiment
+    supernet: Supernet | None
+    active: tuple[Trial, ...] = ()
+    """Trials that are not finished, oldest first."""
+    summary: Summary = field(default_factory=Summary)
+    """Of the finished ones."""
+    untold: tuple[Trial, ...] = ()
+    """Finished trials that the tuner's log lacks, in the order in which they finished."""
+    jobs: Mapping[str, JobView] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    """By uid, of the builds under way."""
+    builds: Mapping[str, Lease] = field(default_factory=dict)
+    """By build uid; Pooled workers only."""
+    tasks: Mapping[str, Lease] = field(default_factory=dict)
+    """By task id."""
+    results: Mapping[str, tuple[ResultView, ...]] = field(default_factory=dict)
+    """By task id; only of this experiment's tasks."""
+    agents: Mapping[str, Heartbeat] = field(default_factory=dict)
+    suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
+    log: LogView = field(default_factory=LogView)

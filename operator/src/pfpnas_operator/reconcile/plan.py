@@ -1,0 +1,61 @@
+"""What a decision asks for. A driver carries it out in the order of the fields: record first, then the road."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pfpnas_api.jobs import FitPredictorJob, PretrainJob, TrialJob, TrialWorkerJob, TuneJob
+from pfpnas_api.kinds import ArtifactRef, NASExperimentStatus, SupernetStatus, Trial, TrialStatus
+from pfpnas_api.messages import BuildRequest, LogEntry, MeasureTask
+from pfpnas_operator.reconcile.observed import ResultView
+
+JobDocument = PretrainJob | FitPredictorJob | TuneJob | TrialWorkerJob | TrialJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """A Job to create: deterministic name, so that creating it twice is harmless."""
+
+    name: str
+    workload: Literal["pretrain", "fit-predictor", "tune", "trial-worker", "trial"]
+    document: JobDocument
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A decision worth a line in the log, and in a cluster an Event."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    subject: str
+    """Name of the resource it is about."""
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """One cycle's actions; empty when there is nothing to do."""
+
+    create_trials: list[Trial] = field(default_factory=list)
+    trial_status: dict[str, TrialStatus] = field(default_factory=dict)
+    """By name; only what changed."""
+    status: SupernetStatus | NASExperimentStatus | None = None
+    """None when nothing changed."""
+    delete_results: list[ResultView] = field(default_factory=list)
+    delete_tasks: list[str] = field(default_factory=list)
+    """Entries."""
+    delete_builds: list[str] = field(default_factory=list)
+    delete_jobs: list[str] = field(default_factory=list)
+    create_jobs: list[JobRequest] = field(default_factory=list)
+    log: list[LogEntry] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    """Trials that `log` tells of: name → Started or Finished."""
+    builds: list[BuildRequest] = field(default_factory=list)
+    push: list[ArtifactRef] = field(default_factory=list)
+    """Artifacts whose chunks Redis lost."""
+    tasks: list[MeasureTask] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:
+        """Add an event."""
+        kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"
+        self.events.append(Event(type=kind, reason=reason, message=message, subject=subject))

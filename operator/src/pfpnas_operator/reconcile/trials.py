@@ -1,0 +1,206 @@
+"""One trial's way: Pending → Built → Measured → Succeeded, or Failed with a reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pfpnas_api.kinds import (
+    CheckpointStatus,
+    NASExperiment,
+    Supernet,
+    Trial,
+    TrialMetrics,
+    TrialStatus,
+    is_true,
+)
+from pfpnas_api.messages import MeasureResult
+from pfpnas_api.quantities import DECIMAL
+from pfpnas_api.scoring import Judgement, cost_per_million, judge
+from pfpnas_api.spaces import ArchitectureError, SearchSpace, cost
+from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
+from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
+from pfpnas_operator.reconcile.measuring import (
+    Measured,
+    MeasureFailed,
+    Waiting,
+    advance_measurement,
+    measure_task,
+)
+from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A failure that is the experiment's own, met by one of its trials."""
+
+    reason: str
+    message: str
+
+
+def static_metrics(space: SearchSpace, architecture: str) -> TrialMetrics:
+    """What is known of an architecture without building it.
+
+    Raises:
+        ArchitectureError: it is not of the space.
+    """
+    counted = cost(space, space.parse(architecture))
+    return TrialMetrics(
+        flops=counted.flops,
+        macs=counted.macs,
+        parameters=counted.parameters,
+        model_bytes=counted.model_bytes,
+    )
+
+
+def advance_trial(
+    observed: ExperimentObserved,
+    trial: Trial,
+    plan: Plan,
+    *,
+    supernet: Supernet,
+    checkpoint: CheckpointStatus,
+    now: datetime,
+) -> tuple[Trial, Fault | None]:
+    """One step of a trial that is not finished. What it asks for goes into the plan, its new status too."""
+    stamp = Stamp(now=now, generation=trial.metadata.generation)
+    step = _Step(observed=observed, trial=trial, plan=plan, stamp=stamp)
+    if is_true(trial.status.conditions, "Built"):
+        status, fault = step.measure()
+    else:
+        status, fault = step.build(supernet, checkpoint)
+    if status == trial.status:
+        return trial, fault
+    plan.trial_status[trial.metadata.name] = status
+    return trial.model_copy(update={"status": status}), fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    observed: ExperimentObserved
+    trial: Trial
+    plan: Plan
+    stamp: Stamp
+
+    @property
+    def experiment(self) -> NASExperiment:
+        return self.observed.experiment
+
+    def build(self, supernet: Supernet, checkpoint: CheckpointStatus) -> tuple[TrialStatus, Fault | None]:
+        """From nothing to an artifact."""
+        status = self.trial.status
+        try:
+            known = static_metrics(supernet.space(), self.trial.spec.architecture)
+        except ArchitectureError as e:
+            return failed(self.trial, self.stamp, "BadArchitecture", str(e)), None
+        request = build_request(self.experiment, checkpoint, self.trial.spec.architecture)
+        outcome = advance_build(self.observed, request, self.plan, attempts=status.build_attempts, now=self.stamp.now)
+        if isinstance(outcome, BuildFailed):
+            return failed(self.trial, self.stamp, outcome.reason, outcome.message), None
+        if isinstance(outcome, Built):
+            return self._built(outcome, known), None
+        return self._building(outcome.attempts), None
+
+    def _building(self, attempts: int) -> TrialStatus:
+        status = self.trial.status
+        conditions = self.stamp.put(status.conditions, "Built", FALSE, "Building", f"build {attempts}")
+        started = status.build_started_at or self.stamp.now
+        return status.model_copy(
+            update={"conditions": conditions, "build_attempts": attempts, "build_started_at": started}
+        )
+
+    def _built(self, built: Built, known: TrialMetrics) -> TrialStatus:
+        status = self.trial.status
+        conditions = self.stamp.put(status.conditions, "Built", TRUE, "Built")
+        conditions = self.stamp.put(conditions, "Measured", FALSE, "Queued", "waits for an agent of the pool")
+        return status.model_copy(
+            update={
+                "conditions": conditions,
+                "artifact": built.artifact,
+                "metrics": known,
+                "build_milliseconds": built.milliseconds,
+                "built_at": self.stamp.now,
+            }
+        )
+
+    def measure(self) -> tuple[TrialStatus, Fault | None]:
+        """From an artifact to numbers."""
+        status, reference = self.trial.status, self.experiment.status.reference
+        if reference is None:
+            return status, None
+        task = measure_task(self.experiment, status.artifact, reference)
+        outcome = advance_measurement(
+            self.observed, task, self.plan, attempts=status.measure_attempts, now=self.stamp.now
+        )
+        if isinstance(outcome, MeasureFailed):
+            fault = Fault(reason=outcome.reason, message=outcome.message) if outcome.fault == "Experiment" else None
+            return failed(self.trial, self.stamp, outcome.reason, outcome.message), fault
+        if isinstance(outcome, Measured):
+            return self._scored(outcome.result), None
+        return self._waiting(outcome), None
+
+    def _waiting(self, waiting: Waiting) -> TrialStatus:
+        status = self.trial.status
+        message = "waits for an agent of the pool" if waiting.state == "Queued" else "an agent measures it"
+        conditions = self.stamp.put(status.conditions, "Measured", FALSE, waiting.state, message)
+        return status.model_copy(update={"conditions": conditions, "measure_attempts": waiting.attempts})
+
+    def _scored(self, result: MeasureResult) -> TrialStatus:
+        metrics = measured_metrics(self.experiment, self.trial.status.metrics or TrialMetrics(), result)
+        judgement = judge(self.experiment.spec.objective, metrics, reference=reference_metrics(self.observed))
+        conditions = self.stamp.put(self.trial.status.conditions, "Measured", TRUE, "Measured")
+        measured = self.trial.model_copy(
+            update={"status": self.trial.status.model_copy(update={"conditions": conditions, "metrics": metrics})}
+        )
+        if judgement.missing:
+            names = ", ".join(judgement.missing)
+            return failed(measured, self.stamp, "MetricUnavailable", f"the backend does not measure {names}")
+        return succeeded(measured, self.stamp, judgement)
+
+
+def measured_metrics(experiment: NASExperiment, known: TrialMetrics, result: MeasureResult) -> TrialMetrics:
+    """What was counted, with what an agent measured."""
+    price = experiment.spec.target.price_per_hour
+    cost_of_million = None
+    if price is not None and result.latency is not None:
+        cost_of_million = cost_per_million(DECIMAL.parse(price), result.latency.p50)
+    return known.model_copy(
+        update={
+            "accuracy": result.accuracy.value if result.accuracy else None,
+            "accuracy_samples": result.accuracy.samples if result.accuracy else None,
+            "accuracy_skipped": result.accuracy_skipped,
+            "latency_milliseconds": result.latency,
+            "throughput": result.throughput,
+            "peak_memory_bytes": result.peak_memory_bytes,
+            "energy_millijoules": result.energy_millijoules,
+            "cost": cost_of_million,
+        }
+    )
+
+
+def reference_metrics(observed: ExperimentObserved) -> TrialMetrics | None:
+    """What is counted of the reference model, for relative limits."""
+    if observed.supernet is None:
+        return None
+    space = observed.supernet.space()
+    return static_metrics(space, space.minimum().id)
+
+
+def succeeded(trial: Trial, stamp: Stamp, judgement: Judgement) -> TrialStatus:
+    """The status of a trial that was measured and scored."""
+    message = f"over the limit: {', '.join(judgement.broken)}" if judgement.broken else ""
+    reason = "InfeasibleByConstraint" if judgement.broken else "Scored"
+    return trial.status.model_copy(
+        update={
+            "conditions": stamp.put(trial.status.conditions, "Succeeded", TRUE, reason, message),
+            "score": judgement.score,
+            "feasible": judgement.feasible,
+            "violation": judgement.violation,
+            "finished_at": stamp.now,
+        }
+    )
+
+
+def failed(trial: Trial, stamp: Stamp, reason: str, message: str) -> TrialStatus:
+    """The status of a trial that ends without a score."""
+    conditions = stamp.put(trial.status.conditions, "Failed", TRUE, reason, message)
+    return trial.status.model_copy(update={"conditions": conditions, "finished_at": stamp.now})
