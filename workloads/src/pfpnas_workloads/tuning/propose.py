@@ -1,0 +1,99 @@
+"""From a tuner's draws to one architecture that keeps the known limits and was never proposed before."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from pfpnas_api.messages import Suggestion
+from pfpnas_api.spaces import Architecture
+from pfpnas_workloads.tuning._base import Observation, Tuner, fresh_seed
+from pfpnas_workloads.tuning.limits import KnownLimits, larger
+
+TUNER_DRAWS: Final = 4
+"""Draws of a model: each costs tens of milliseconds, and a model that repeats itself does so again."""
+
+NEARBY_DRAWS: Final = 64
+"""Mutations of what the tuner wanted."""
+
+RANDOM_DRAWS: Final = 256
+"""Uniform draws; after them the limits are so tight, or the space so used up, that only a walk finds what is left."""
+
+Origin = Literal["Tuner", "Random"]
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """A tuner within limits."""
+
+    tuner: Tuner
+    limits: KnownLimits
+
+    def suggestion(self, index: int, history: Sequence[Observation], seen: Set[Architecture]) -> Suggestion:
+        """The suggestion of one index.
+
+        Args:
+            index: The tuner's number of the trial.
+            history: All trials before it, oldest first.
+            seen: Architectures that were proposed or tried already.
+        """
+        smallest = self.tuner.space.minimum()
+        if not self.limits.keeps(smallest):
+            return Suggestion(index=index, exhausted="NoFeasibleArchitecture", closest=smallest.id)
+
+        def is_new(architecture: Architecture) -> bool:
+            return architecture not in seen and self.limits.keeps(architecture)
+
+        for origin, architecture in self._draws(index, history):
+            if is_new(architecture):
+                return Suggestion(index=index, architecture=architecture.id, origin=origin)
+        left = self._walk(index, is_new)
+        if left is None:
+            return Suggestion(index=index, exhausted="SpaceExhausted")
+        return Suggestion(index=index, architecture=left.id, origin="Random")
+
+    def _draws(self, index: int, history: Sequence[Observation]) -> Iterator[tuple[Origin, Architecture]]:
+        """Draws in the order in which they are wanted."""
+        rng = np.random.default_rng(fresh_seed(self.tuner.seed, index, purpose="fallback"))
+        space, origin = self.tuner.space, self.tuner.origin(index, history)
+        if origin == "Tuner":
+            for architecture in self._tuner_draws(index, history, rng):
+                yield "Tuner", architecture
+        else:
+            yield "Random", self.tuner.suggest(index, history)
+        for number in range(RANDOM_DRAWS):
+            drawn = space.sample(rng)
+            # Turning down keeps the draws uniform; where that finds nothing in half of them, bring them within.
+            yield "Random", drawn if number < RANDOM_DRAWS // 2 else self.limits.repaired(drawn, rng)
+
+    def _tuner_draws(
+        self, index: int, history: Sequence[Observation], rng: np.random.Generator
+    ) -> Iterator[Architecture]:
+        wanted = self.tuner.suggest(index, history)
+        yield wanted
+        for draw in range(1, TUNER_DRAWS):
+            yield self.tuner.suggest(index, history, draw=draw)
+        for _ in range(NEARBY_DRAWS):
+            yield self.limits.repaired(self.tuner.space.mutate(wanted, rng), rng)
+
+    def _walk(self, index: int, is_new: Callable[[Architecture], bool]) -> Architecture | None:
+        """Some architecture that is new, or None when there is none: a proof, not a guess.
+
+        All that keep the limits are reached from the smallest by raising one gene at a time, so the walk meets a new
+        one after as many steps as architectures were seen, at most; the size of the space does not matter.
+        """
+        rng = random.Random(fresh_seed(self.tuner.seed, index, purpose="walk"))
+        frontier = [self.tuner.space.minimum()]
+        met = set(frontier)
+        while frontier:
+            at = rng.randrange(len(frontier))
+            frontier[at], frontier[-1] = frontier[-1], frontier[at]
+            architecture = frontier.pop()
+            if is_new(architecture):
+                return architecture
+            steps = [step for step in larger(self.tuner.space, architecture) if step not in met]
+            met.update(steps)
+            frontier.extend(step for step in steps if self.limits.keeps(step))
+        return None
