@@ -1,0 +1,146 @@
+"""`Shapes`: a public data set for machines that have none, drawn by a seeded generator.
+
+Ten figures (see `figures`) under random affine maps and bends, with strokes of random width and brightness, over
+texture, clutter and noise, seen sharply or through a coarse sensor. A net that tells them apart has learned how
+strokes bend, close, branch and cross, which is what handwriting, signs and sketches are made of.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfpnas_workloads.data.figures import FIGURES, SEGMENTS, Array, draw_figure
+
+CHUNK = 256
+"""Images drawn together: their distance fields fit into a processor's cache."""
+
+CLUTTER = 3
+"""At most so many stray segments in an image."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Drawn images, `(n, side, side)` uint8 of one channel, and their labels, `(n,)` int64."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def draw(samples: int, *, side: int, seed: int) -> Drawing:
+    """Draw `samples` images of `side` pixels; the same arguments always give the same images."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(samples) % len(FIGURES))
+    images = np.empty((samples, side, side), np.uint8)
+    for start in range(0, samples, CHUNK):
+        part = labels[start : start + CHUNK]
+        images[start : start + CHUNK] = _paint(rng, _placed(rng, part), side=side)
+    return Drawing(images, labels.astype(np.int64))
+
+
+def _placed(rng: np.random.Generator, labels: NDArray[np.int64]) -> Array:
+    """The figures' segments, `(n, SEGMENTS, 2, 2)`, bent and moved to where they are drawn, within [0, 1]²."""
+    segments = np.empty((len(labels), SEGMENTS, 2, 2), np.float32)
+    for label, figure in enumerate(FIGURES):
+        chosen = np.flatnonzero(labels == label)
+        segments[chosen] = draw_figure(figure, rng, len(chosen))
+    return _moved(rng, _bent(rng, segments))
+
+
+def _bent(rng: np.random.Generator, segments: Array) -> Array:
+    """Points displaced by a slow random wave, as an unsteady hand does."""
+    n = len(segments)
+    frequency = rng.uniform(-2.5, 2.5, (n, 1, 1, 2, 2)).astype(np.float32)
+    phase = rng.uniform(0, 2 * np.pi, (n, 1, 1, 2)).astype(np.float32)
+    amplitude = rng.uniform(0, 0.12, (n, 1, 1, 2)).astype(np.float32)
+    swing = np.sin((segments[..., None, :] * frequency).sum(-1) + phase)
+    return segments + amplitude * swing
+
+
+def _moved(rng: np.random.Generator, segments: Array) -> Array:
+    """A random affine map: turn of up to 25°, shear, scale of each axis, shift."""
+    n = len(segments)
+    angle, shear = rng.uniform(-0.44, 0.44, n), rng.uniform(-0.3, 0.3, n)
+    scale = rng.uniform(0.25, 0.45, (n, 2))
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(n, 2, 2)
+    slant = np.stack([np.ones(n), shear, np.zeros(n), np.ones(n)], axis=-1).reshape(n, 2, 2)
+    linear = (turn @ slant) * scale[:, :, None]
+    shift = rng.uniform(0.42, 0.58, (n, 1, 1, 2))
+    return (np.einsum("nij,nsej->nsei", linear, segments) + shift).astype(np.float32)
+
+
+def _paint(rng: np.random.Generator, segments: Array, *, side: int) -> NDArray[np.uint8]:
+    """Images `(n, side, side)` of the segments: background, clutter, strokes, sensor."""
+    n = len(segments)
+    width = rng.uniform(1.0, 3.2, (n, 1, 1)) * side / 32
+    ink = _coverage(segments * side, width, side=side)
+    ground, level = rng.uniform(0.0, 0.35, (n, 1, 1)), rng.uniform(0.65, 1.0, (n, 1, 1))
+    textured = rng.random((n, 1, 1)) < 0.5
+    canvas = ground + textured * 0.25 * _texture(rng, n, side=side)
+    stray = rng.uniform(0.2, 0.5, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.7, side=side)
+    canvas = np.maximum(canvas, stray)
+    stroke = level * (1 - textured * 0.3 * np.abs(_texture(rng, n, side=side)))
+    image = canvas * (1 - ink) + stroke * ink
+    image = _through_sensor(rng, image.astype(np.float32))
+    noise = rng.uniform(0, 0.08, (n, 1, 1)) * rng.standard_normal(image.shape, np.float32)
+    flip = rng.random((n, 1, 1)) < 0.2
+    image = np.clip(image + noise, 0, 1)
+    return np.rint(np.where(flip, 1 - image, image) * 255).astype(np.uint8)
+
+
+def _coverage(segments: Array, width: NDArray[np.floating], *, side: int) -> Array:
+    """How much of each pixel, `(n, side, side)` in [0, 1], lies within `width` / 2 pixels of a segment."""
+    centre = np.arange(side, dtype=np.float32) + 0.5
+    nearest = np.full((len(segments), side, side), np.inf, np.float32)
+    for index in range(segments.shape[1]):
+        start, end = segments[:, index, 0], segments[:, index, 1]  # (n, 2)
+        along = end - start
+        length = np.maximum((along**2).sum(1), 1e-6)[:, None, None]
+        x, y = centre[None, None, :] - start[:, 0, None, None], centre[None, :, None] - start[:, 1, None, None]
+        dx, dy = along[:, 0, None, None], along[:, 1, None, None]
+        t = np.clip((x * dx + y * dy) / length, 0, 1)
+        np.minimum(nearest, (x - t * dx) ** 2 + (y - t * dy) ** 2, out=nearest)
+    return np.clip(width.astype(np.float32) / 2 + 0.5 - np.sqrt(nearest), 0, 1)
+
+
+def _clutter(rng: np.random.Generator, n: int) -> Array:
+    """Stray short segments, `(n, CLUTTER, 2, 2)`; the ones an image goes without lie far outside."""
+    middle = rng.uniform(0, 1, (n, CLUTTER, 1, 2))
+    reach = rng.normal(0, 0.1, (n, CLUTTER, 1, 2))
+    absent = np.arange(CLUTTER)[None, :, None, None] >= rng.integers(0, CLUTTER + 1, (n, 1, 1, 1))
+    return (np.concatenate([middle - reach, middle + reach], axis=2) + 10 * absent).astype(np.float32)
+
+
+def _texture(rng: np.random.Generator, n: int, *, side: int) -> Array:
+    """Smooth random texture, `(n, side, side)` within [-1, 1]."""
+    coarse = rng.uniform(-1, 1, (n, 6, 6)).astype(np.float32)
+    grid = _interpolation(6, side)
+    return grid @ coarse @ grid.T
+
+
+def _through_sensor(rng: np.random.Generator, images: Array) -> Array:
+    """The images as sensors of 8 pixels a side and more see them, enlarged again; half of them stay sharp."""
+    side = images.shape[-1]
+    blurred = images.copy()
+    coarseness = rng.integers(0, 8, len(images))
+    for index, pixels in enumerate((8, 10, 12, 16)):
+        chosen = coarseness == index
+        shrink, grow = _averaging(side, pixels), _interpolation(pixels, side)
+        through = grow @ shrink
+        blurred[chosen] = through @ images[chosen] @ through.T
+    return blurred
+
+
+def _interpolation(pixels: int, side: int) -> Array:
+    """The matrix `(side, pixels)` of bilinear enlargement, pixel centres at halves."""
+    place = np.clip((np.arange(side) + 0.5) * pixels / side - 0.5, 0, pixels - 1)
+    distance = np.abs(place[:, None] - np.arange(pixels)[None])
+    return np.maximum(0, 1 - distance).astype(np.float32)
+
+
+def _averaging(side: int, pixels: int) -> Array:
+    """The matrix `(pixels, side)` of area averages."""
+    edges = np.linspace(0, side, pixels + 1)
+    index = np.arange(side)
+    overlap = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
+    return (np.maximum(overlap, 0) * pixels / side).astype(np.float32)
