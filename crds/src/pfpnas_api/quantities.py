@@ -47,6 +47,8 @@ class Quantity:
     @property
     def allowed(self) -> str:
         """What may be written, in words."""
+        if not any(self.units):
+            return f"write a plain number, such as {' or '.join(self.examples)}"
         units = ", ".join(unit or "no unit" for unit in self.units)
         return f"write a number with one of the units {units}, such as {' or '.join(self.examples)}"
 

@@ -97,8 +97,8 @@ def _penalty(experiment: NASExperiment) -> Iterator[str]:
     latency = objective.constraint("Latency")
     if latency is not None and latency.relative and latency.limit < 1:
         yield (
-            f"spec.objective.constraints: Latency is limited to {latency.max_relative} times the reference model, which "
-            "is the smallest subnet; hardly any candidate can be faster than that"
+            f"spec.objective.constraints: Latency is limited to {latency.max_relative} times the reference model, "
+            "which is the smallest subnet; hardly any candidate can be faster than that"
         )
     coefficient = DECIMAL.parse(objective.penalty_coefficient)
     if objective.scoring != "PenalizedAccuracy" or latency is None:

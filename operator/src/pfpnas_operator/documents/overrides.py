@@ -23,7 +23,7 @@ _PREFIXES: dict[str, type[BaseModel]] = {
 _PART = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)((?:\[[0-9]{1,3}\])*)")
 
 
-class _BadOverride(Exception):
+class _OverrideError(Exception):
     """An override that names no field; the message says what is wrong with it."""
 
 
@@ -64,7 +64,7 @@ def parse_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
     for text in texts:
         try:
             overrides.append(_parse(text))
-        except _BadOverride as e:
+        except _OverrideError as e:
             problems.append(Problem(f"--set {text}", "", (), str(e)))
     return overrides, problems
 
@@ -73,10 +73,10 @@ def _parse(text: str) -> Override:
     key, equals, raw = text.partition("=")
     prefix, _, rest = key.strip().partition(".")
     if not equals or not rest:
-        raise _BadOverride("write it as kind.field=value, such as experiment.budget.maxTrials=12")
+        raise _OverrideError("write it as kind.field=value, such as experiment.budget.maxTrials=12")
     model = _PREFIXES.get(prefix.lower())
     if model is None:
-        raise _BadOverride(f"{prefix!r} is no kind to set; begin with experiment. or supernet.")
+        raise _OverrideError(f"{prefix!r} is no kind to set; begin with experiment. or supernet.")
     path = ("spec", *_keys(rest.removeprefix("spec.")))
     value = _value(raw.strip(), _annotation(model, path))
     if path == ("spec", "dataset", "uri") and isinstance(value, str):
@@ -89,7 +89,7 @@ def _keys(text: str) -> FieldPath:
     for part in text.split("."):
         match = _PART.fullmatch(part)
         if match is None:
-            raise _BadOverride(f"{part!r} is no field's name")
+            raise _OverrideError(f"{part!r} is no field's name")
         keys += [match[1], *(int(index) for index in re.findall(r"\[([0-9]+)\]", match[2]))]
     return tuple(keys)
 
@@ -100,14 +100,14 @@ def _annotation(root: type[BaseModel], path: FieldPath) -> Any:
         if isinstance(part, int):
             annotation = item_type(annotation)
             if annotation is None:
-                raise _BadOverride(f"{dotted(path[:depth])} is no list")
+                raise _OverrideError(f"{dotted(path[:depth])} is no list")
             continue
         model = model_of(annotation)
         if model is None:
-            raise _BadOverride(f"{dotted(path[:depth])} has no fields of its own")
+            raise _OverrideError(f"{dotted(path[:depth])} has no fields of its own")
         fields = field_types(model)
         if part not in fields:
-            raise _BadOverride(f"unknown field {dotted(path[: depth + 1])}; {unknown_field(part, fields)}")
+            raise _OverrideError(f"unknown field {dotted(path[: depth + 1])}; {unknown_field(part, fields)}")
         annotation = fields[part]
     return annotation
 
@@ -121,4 +121,4 @@ def _value(raw: str, annotation: Any) -> Any:
     try:
         return parse_value(raw)
     except ValueError as e:
-        raise _BadOverride(str(e)) from e
+        raise _OverrideError(str(e)) from e

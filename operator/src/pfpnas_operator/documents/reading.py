@@ -48,7 +48,7 @@ class RawDocument:
         return f"{self.file}:{self.line}"
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A node that is no value; carries its line and what is wrong."""
 
     def __init__(self, node: yaml.Node, path: FieldPath, text: str) -> None:
@@ -69,7 +69,7 @@ def read_file(path: Path) -> tuple[list[RawDocument], list[Problem]]:
         for node in _nodes(text):
             try:
                 documents.append(_document(path, node))
-            except _Refused as e:
+            except _RefusedError as e:
                 problems.append(Problem(f"{path}:{e.line}", "", e.path, str(e)))
     except yaml.MarkedYAMLError as e:
         problems.append(_syntax_problem(path, e))
@@ -87,7 +87,7 @@ def parse_value(text: str) -> Any:
     try:
         nodes = list(_nodes(text))
         return _Builder().build(nodes[0], ()) if nodes else None
-    except _Refused as e:
+    except _RefusedError as e:
         raise ValueError(str(e)) from e
     except yaml.YAMLError as e:
         raise ValueError(f"not valid YAML: {_one_line(str(getattr(e, 'problem', e)))}") from e
@@ -121,6 +121,9 @@ def _syntax_problem(path: Path, error: yaml.MarkedYAMLError) -> Problem:
     place = f"{path}:{mark.line + 1}" if mark else str(path)
     problem = _one_line(error.problem or error.context or "unreadable")
     hint = "; indent with spaces, not with tabs" if "that cannot start any token" in problem else ""
+    began = error.context_mark
+    if error.context and began and mark and began.line != mark.line:
+        problem = f"{problem} {error.context}, which begins on line {began.line + 1}"
     return Problem(place, "", (), f"not valid YAML: {problem}{hint}")
 
 
@@ -144,13 +147,13 @@ class _Builder:
     def build(self, node: yaml.Node, path: FieldPath) -> Any:
         self._values += 1
         if self._values > _MAX_VALUES:
-            raise _Refused(node, (), f"has more than {_MAX_VALUES} values (do aliases repeat one another?)")
+            raise _RefusedError(node, (), f"has more than {_MAX_VALUES} values (do aliases repeat one another?)")
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return _scalar(node, path)
+        return _scalar(_of_type(node, path), path)
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -158,7 +161,9 @@ class _Builder:
             key = _key(key_node, path)
             if key in values:
                 first = self.lines[(*path, key)]
-                raise _Refused(key_node, (*path, key), f"is written twice, first on line {first}; remove one of them")
+                raise _RefusedError(
+                    key_node, (*path, key), f"is written twice, first on line {first}; remove one of them"
+                )
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = self.build(value_node, (*path, key))
         return values
@@ -166,16 +171,20 @@ class _Builder:
 
 def _key(node: yaml.Node, path: FieldPath) -> str:
     if node.tag == f"{_TAG}merge":
-        raise _Refused(node, path, "merge keys (<<) are not read: write the fields out")
-    if not isinstance(node, yaml.ScalarNode):
-        raise _Refused(node, path, "a key must be a name")
-    key = _scalar(node, path)
+        raise _RefusedError(node, path, "merge keys (<<) are not read: write the fields out")
+    key = _scalar(_of_type(node, path), path)
     if not isinstance(key, str):
-        raise _Refused(node, path, f"the key {node.value} is not text: quote it")
+        raise _RefusedError(node, path, f"the key {node.value} is not text: quote it")
     return key
 
 
-def _scalar(node: yaml.Node, path: FieldPath) -> Any:
+def _of_type(node: yaml.Node, path: FieldPath) -> yaml.ScalarNode:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _RefusedError(node, path, "a key must be a name, not a list or a mapping")
+    return node
+
+
+def _scalar(node: yaml.ScalarNode, path: FieldPath) -> Any:
     text: str = node.value
     if node.style in ("'", '"', "|", ">"):
         return text
@@ -189,9 +198,9 @@ def _scalar(node: yaml.Node, path: FieldPath) -> Any:
     if kind == "float" and _DECIMAL_FLOAT.fullmatch(text):
         return float(text)
     if kind not in ("bool", "int", "float", "str", "timestamp"):
-        raise _Refused(node, path, f"the tag {shown(node.tag)} is not allowed: write plain values")
+        raise _RefusedError(node, path, f"the tag {shown(node.tag)} is not allowed: write plain values")
     if kind in ("bool", "int", "float") or text in _ONE_LETTER or _EXPONENT.fullmatch(text):
-        raise _Refused(node, path, _trap(kind, text))
+        raise _RefusedError(node, path, _trap(kind, text))
     return text
 
 

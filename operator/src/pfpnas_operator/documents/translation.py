@@ -43,7 +43,10 @@ _FIELD_FIRST = re.compile(r"([a-zA-Z][\w.]*)(?:: | (?=is |belongs ))(.*)", re.DO
 
 def translate(error: ValidationError, model: type[BaseModel], value: Any) -> list[tuple[FieldPath, str]]:
     """Field and message of every error; `value` is the document that was validated against `model`."""
-    return [_one(detail, model, value) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    wrong_items = {detail["loc"][:-1] for detail in details if detail["loc"] and isinstance(detail["loc"][-1], int)}
+    # pydantic counts only the valid items, so a list with one wrong item is said to be too short besides.
+    return [_one(d, model, value) for d in details if not (d["type"] == "too_short" and d["loc"] in wrong_items)]
 
 
 def unknown_field(name: str, allowed: Iterable[str]) -> str:
