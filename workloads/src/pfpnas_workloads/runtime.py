@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError, ArtifactStore, open_store
-from pfpnas_api.bus import BusError, WorkloadBus, connect
-from pfpnas_api.bus.connection import Client
+from pfpnas_api.bus import BusError, WorkloadBus, connect, patiently
+from pfpnas_api.bus.connection import OUTAGE, Client
 from pfpnas_api.jobs import (
     ENV_ARTIFACTS,
     ENV_JOB,
@@ -53,6 +53,8 @@ MOST_MESSAGE: Final = 2000
 """Characters of a manifest's message."""
 
 Job = TypeVar("Job", bound=PretrainJob | FitPredictorJob | TuneJob | TrialJob | TrialWorkerJob)
+
+Returned = TypeVar("Returned")
 
 logger = logging.getLogger("pfpnas_workloads")
 
@@ -124,6 +126,28 @@ class JobContext:
         """Wait so long, or until told to stop."""
         self._stop.wait(seconds)
 
+    def required_client(self) -> Client:
+        """Redis, for a job that can't do without.
+
+        Raises:
+            BadInput: the job was given none.
+        """
+        if self.client is None:
+            raise BadInput(f"{ENV_REDIS} is not set: give Redis' address, such as redis://localhost:6379/0")
+        return self.client
+
+    def patiently(self, call: Callable[[], Returned]) -> Returned:
+        """Call until Redis answers, however long it is away.
+
+        Raises:
+            Interrupted: told to stop while waiting.
+            RedisError: an answer that is an error.
+        """
+        try:
+            return patiently(call, on_wait=_log_wait, sleep=self.wait, stop=self.stopping)
+        except OUTAGE as e:
+            raise Interrupted("told to stop while Redis was away") from e
+
     def _quietly(self, call: Callable[[WorkloadBus], bool]) -> bool:
         try:
             return self.bus is not None and call(self.bus)
@@ -132,7 +156,17 @@ class JobContext:
             return False
 
 
+def _log_wait(seconds: float, error: Exception) -> None:
+    logger.warning("redis is away (%s), next try in %.1f s", error, seconds)
+
+
 Entry = Callable[[Job, JobContext], Manifest | None]
+
+Publish = Callable[[Manifest, JobContext], None]
+
+
+def _nothing(manifest: Manifest, context: JobContext) -> None:
+    """Most manifests need no more than the bell."""
 
 
 def read_job(kind: type[Job], *, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Job:
@@ -149,7 +183,8 @@ def read_job(kind: type[Job], *, file: Path | None = None, environ: Mapping[str,
     except (OSError, UnicodeDecodeError) as e:
         raise BadInput(f"--job {file}: {getattr(e, 'strerror', None) or e}") from e
     try:
-        return kind.model_validate_json(content)
+        # mypy sees the union of all jobs here, whichever was asked for.
+        return cast(Job, kind.model_validate_json(content))
     except ValidationError as e:
         raise BadInput(f"{place}: no {kind.__name__}: {summary(e)}") from e
 
@@ -171,11 +206,20 @@ def open_context(uid: str, *, environ: Mapping[str, str] = os.environ) -> JobCon
         raise BadInput(f"{ENV_REDIS}: {e}") from e
 
 
-def run_job(job: Job, entry: Entry[Job], *, environ: Mapping[str, str] = os.environ) -> int:
+def run_job(
+    job: Job, entry: Entry[Job], *, publish: Publish = _nothing, environ: Mapping[str, str] = os.environ
+) -> int:
     """Run a workload to its end.
 
     A job whose manifest is there is done already. What `entry` returns becomes the manifest; None (a service that was
     told to stop) leaves none.
+
+    Args:
+        job: The document.
+        entry: The work.
+        publish: What is done with a manifest once it is in the store, before the bell rings; also with one that was
+            there before, since Redis may have lost what it published.
+        environ: Says where store and Redis are.
 
     Returns:
         0 done, 42 bad input, 75 interrupted, 1 anything else.
@@ -184,7 +228,7 @@ def run_job(job: Job, entry: Entry[Job], *, environ: Mapping[str, str] = os.envi
     try:
         context = open_context(job.uid, environ=environ)
         with _stopped_by_signals(context):
-            return _run(job, entry, context)
+            return _run(job, entry, publish, context)
     except BadInput as e:
         complain(e.message)
         return EXIT_BAD_INPUT
@@ -196,22 +240,31 @@ def run_job(job: Job, entry: Entry[Job], *, environ: Mapping[str, str] = os.envi
         return EXIT_FAILED
 
 
-def _run(job: Job, entry: Entry[Job], context: JobContext) -> int:
-    if context.store.read_manifest(context.uid) is not None:
-        context.ring(context.uid)
-        return EXIT_DONE
+def _run(job: Job, entry: Entry[Job], publish: Publish, context: JobContext) -> int:
+    try:
+        manifest, code = _manifest(job, entry, context)
+        if manifest is not None:
+            publish(manifest, context)
+            context.ring(context.uid)
+    except Interrupted as e:
+        logger.info("interrupted %s", e)
+        return EXIT_RETRY
+    return code
+
+
+def _manifest(job: Job, entry: Entry[Job], context: JobContext) -> tuple[Manifest | None, int]:
+    """The manifest in the store (made now, if need be) and the exit code that goes with it."""
+    there = context.store.read_manifest(context.uid)
+    if there is not None:
+        return there, EXIT_DONE
     try:
         manifest, code = entry(job, context), EXIT_DONE
-    except Interrupted:
-        logger.info("interrupted")
-        return EXIT_RETRY
     except BadInput as e:
         complain(e.message)
         manifest, code = refusal(context.uid, e), EXIT_BAD_INPUT
     if manifest is not None:
         context.store.write_manifest(manifest)
-        context.ring(context.uid)
-    return code
+    return manifest, code
 
 
 def refusal(uid: str, error: BadInput) -> Manifest:

@@ -1,39 +1,32 @@
-"""Results as losses: finite, less is better, the order that the objective's scoring gives."""
+"""Results as losses: finite, less is better, in the order that the objective's scoring gives."""
 
 import math
-from typing import Final, Literal
+from typing import Final
 
 from pfpnas_api.messages import LogEntry
 
-UNSCORED_LOSS: Final = 1e3
-"""Infeasible and without a score: worse than any score, and the worse the larger its violation."""
+INFEASIBLE_LOSS: Final = 1e3
+"""A hard limit is broken, or there is no score: worse than any score, and the worse the larger the violation."""
 
 FAILED_LOSS: Final = 1e6
 """Of a failed trial. Finite, since hyperopt proposes again what it is told to be an error."""
 
-Scoring = Literal["PenalizedAccuracy", "ConstraintFirst"]
 
+def loss_of(entry: LogEntry) -> float:
+    """The loss of a finished trial; never infinite and never NaN.
 
-def loss_of(entry: LogEntry, scoring: Scoring) -> float:
-    """The loss of a finished trial; never infinite and never NaN."""
-    if entry.outcome not in ("Scored", "Infeasible"):
-        return FAILED_LOSS
-    loss = _by_constraint(entry) if scoring == "ConstraintFirst" else _by_score(entry)
-    return loss if math.isfinite(loss) else FAILED_LOSS
-
-
-def _by_score(entry: LogEntry) -> float:
-    if entry.score is not None:
-        return min(-entry.score, UNSCORED_LOSS)
-    return UNSCORED_LOSS + _squashed(entry.violation)
-
-
-def _by_constraint(entry: LogEntry) -> float:
-    """Feasible trials in [-1, 0] by accuracy; all others in [1, 2] by violation."""
-    feasible = entry.outcome == "Scored" and entry.accuracy is not None and not entry.violation
-    return -(entry.accuracy or 0.0) if feasible else 1.0 + _squashed(entry.violation)
+    The score of a trial that is Scored says it all: under PenalizedAccuracy it has the latency in it, under
+    ConstraintFirst it is the accuracy. One that is Infeasible broke a hard limit, of which its score says nothing.
+    """
+    if entry.outcome == "Scored" and entry.score is not None:
+        return min(-entry.score, INFEASIBLE_LOSS) if math.isfinite(entry.score) else FAILED_LOSS
+    if entry.outcome in ("Scored", "Infeasible"):
+        return INFEASIBLE_LOSS + _squashed(entry.violation)
+    return FAILED_LOSS
 
 
 def _squashed(violation: float | None) -> float:
-    """A violation in [0, ∞) as a share in [0, 1), in the same order; an unknown one is the worst."""
-    return 1.0 if violation is None else violation / (1.0 + violation)
+    """A violation in [0, ∞) as a share of 1, in the same order; an unknown one is the worst."""
+    if violation is None or not math.isfinite(violation):
+        return 1.0
+    return violation / (1.0 + violation)

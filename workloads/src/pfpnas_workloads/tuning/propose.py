@@ -10,7 +10,7 @@ import numpy as np
 from pfpnas_api.messages import Suggestion
 from pfpnas_api.spaces import Architecture
 from pfpnas_workloads.tuning._base import Observation, Tuner, fresh_seed
-from pfpnas_workloads.tuning.limits import KnownLimits, larger
+from pfpnas_workloads.tuning.region import Region, larger
 
 TUNER_DRAWS: Final = 4
 """Draws of a model: each costs tens of milliseconds, and a model that repeats itself does so again."""
@@ -29,7 +29,7 @@ class Proposer:
     """A tuner within limits."""
 
     tuner: Tuner
-    limits: KnownLimits
+    region: Region
 
     def suggestion(self, index: int, history: Sequence[Observation], seen: Set[Architecture]) -> Suggestion:
         """The suggestion of one index.
@@ -40,11 +40,11 @@ class Proposer:
             seen: Architectures that were proposed or tried already.
         """
         smallest = self.tuner.space.minimum()
-        if not self.limits.keeps(smallest):
+        if not self.region.contains(smallest):
             return Suggestion(index=index, exhausted="NoFeasibleArchitecture", closest=smallest.id)
 
         def is_new(architecture: Architecture) -> bool:
-            return architecture not in seen and self.limits.keeps(architecture)
+            return architecture not in seen and self.region.contains(architecture)
 
         for origin, architecture in self._draws(index, history):
             if is_new(architecture):
@@ -66,7 +66,7 @@ class Proposer:
         for number in range(RANDOM_DRAWS):
             drawn = space.sample(rng)
             # Turning down keeps the draws uniform; where that finds nothing in half of them, bring them within.
-            yield "Random", drawn if number < RANDOM_DRAWS // 2 else self.limits.repaired(drawn, rng)
+            yield "Random", drawn if number < RANDOM_DRAWS // 2 else self.region.brought_within(drawn, rng)
 
     def _tuner_draws(
         self, index: int, history: Sequence[Observation], rng: np.random.Generator
@@ -76,7 +76,7 @@ class Proposer:
         for draw in range(1, TUNER_DRAWS):
             yield self.tuner.suggest(index, history, draw=draw)
         for _ in range(NEARBY_DRAWS):
-            yield self.limits.repaired(self.tuner.space.mutate(wanted, rng), rng)
+            yield self.region.brought_within(self.tuner.space.mutate(wanted, rng), rng)
 
     def _walk(self, index: int, is_new: Callable[[Architecture], bool]) -> Architecture | None:
         """Some architecture that is new, or None when there is none: a proof, not a guess.
@@ -95,5 +95,5 @@ class Proposer:
                 return architecture
             steps = [step for step in larger(self.tuner.space, architecture) if step not in met]
             met.update(steps)
-            frontier.extend(step for step in steps if self.limits.keeps(step))
+            frontier.extend(step for step in steps if self.region.contains(step))
         return None

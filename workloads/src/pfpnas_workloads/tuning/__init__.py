@@ -1,0 +1,1 @@
+"""Tuners: who proposes which architecture next. Nothing here imports torch."""
