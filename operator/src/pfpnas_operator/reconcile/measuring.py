@@ -8,8 +8,8 @@ from pfpnas_api.kinds import ArtifactRef, NASExperiment
 from pfpnas_api.messages import (
     EXPERIMENT_REASONS,
     RETRY_REASONS,
-    MeasureResult,
     MeasurementRequest,
+    MeasureResult,
     MeasureTask,
     ModelRef,
 )
@@ -53,7 +53,7 @@ MeasureOutcome = Measured | Waiting | MeasureFailed
 ADVICE = {
     "ClassMismatch": "the private data set has other classes than the supernet: use target.head: Fitted",
     "DatasetUnreadable": "the agent can't read target.dataset: run `pfpnas-agent check` where the agent is",
-    "NamespaceRefused": "the agent does not serve this namespace: its owner adds it to `namespaces` in the agent's file",
+    "NamespaceRefused": "the agent does not serve this namespace: its owner may add it in the agent's file",
     "ProviderFallback": "the backend fell back to another device: run `pfpnas-agent check` where the agent is",
     "UnknownBackend": "no agent of the pool knows target.backend: run `pfpnas-agent check` where the agent is",
     "UnknownDataset": "no agent of the pool knows target.dataset: run `pfpnas-agent check` where the agent is",
@@ -114,6 +114,7 @@ def advance_measurement(
     observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, attempts: int, now: datetime
 ) -> MeasureOutcome:
     """Where a measurement stands; issues the task (again) where need be, and clears what it left on the road."""
+    plan.wanted_tasks.add(task.task_id)
     lease, answers = observed.tasks.get(task.task_id), observed.results.get(task.task_id, ())
     if answers:
         return _answered(observed, task, plan, answers=answers, attempts=attempts)

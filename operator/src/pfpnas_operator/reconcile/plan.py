@@ -53,6 +53,8 @@ class Plan:
     push: list[ArtifactRef] = field(default_factory=list)
     """Artifacts whose chunks Redis lost."""
     tasks: list[MeasureTask] = field(default_factory=list)
+    wanted_tasks: set[str] = field(default_factory=set)
+    """Ids of the tasks that something still waits for: what else lies on the road is swept."""
     events: list[Event] = field(default_factory=list)
 
     def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:

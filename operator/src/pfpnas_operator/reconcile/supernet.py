@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pfpnas_api.jobs import EXIT_BAD_INPUT, FitPredictorJob, Manifest, PretrainJob
+from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_RETRY, FitPredictorJob, Manifest, PretrainJob
 from pfpnas_api.kinds import (
     AccuracyPredictorStatus,
     CheckpointStatus,
@@ -131,29 +131,26 @@ def _stage(
         return _StageFailed(reason=manifest.outcome, message=manifest.message)
     if job is None:
         return _start(plan, status, name=name, document=document, stage=stage)
-    if job.active:
-        if now - job.progressed_at > STALL_DEADLINE:
-            plan.delete_jobs.append(name)
-            plan.note(
-                observed.supernet.metadata.name, "Stalled", f"{name} said nothing new: started again", warning=True
-            )
+    if job.active and now - job.progressed_at <= STALL_DEADLINE:
         return status.model_copy(update={"progress": _progress(stage, job)})
-    return _ended(observed, plan, status, stage=stage, job=job)
+    return _again(observed, plan, status, stage=stage, job=job)
 
 
-def _ended(
+def _again(
     observed: SupernetObserved, plan: Plan, status: SupernetStatus, *, stage: Stage, job: JobView
 ) -> SupernetStatus | _StageFailed:
-    """A Job that ended without a manifest: another attempt, unless its input is at fault or it was the last."""
+    """A Job that hangs or ended without a manifest: another attempt, unless its input is at fault."""
     plan.delete_jobs.append(job.name)
-    attempts = status.attempts.get(stage, 1)
-    why = job.message or f"ended with exit code {job.exit_code}"
+    why = job.message or ("said nothing new for too long" if job.active else f"ended with exit code {job.exit_code}")
     if job.exit_code == EXIT_BAD_INPUT:
         return _StageFailed(reason="BadInput", message=why)
-    if attempts >= MOST_ATTEMPTS:
-        return _StageFailed(reason="JobFailed", message=f"{job.name} failed {attempts} times: {why}")
+    if job.exit_code == EXIT_RETRY:
+        return status
+    failures = status.attempts.get(stage, 0) + 1
+    if failures >= MOST_ATTEMPTS:
+        return _StageFailed(reason="JobFailed", message=f"{job.name} failed {failures} times: {why}")
     plan.note(observed.supernet.metadata.name, "JobFailed", f"{job.name} is tried again: {why}", warning=True)
-    return status
+    return status.model_copy(update={"attempts": {**status.attempts, stage: failures}})
 
 
 def _start(
@@ -162,8 +159,7 @@ def _start(
     wanted: JobDocument = document
     workload: Literal["pretrain", "fit-predictor"] = "pretrain" if stage == "Pretrain" else "fit-predictor"
     plan.create_jobs.append(JobRequest(name=name, workload=workload, document=wanted))
-    attempts = {**status.attempts, stage: status.attempts.get(stage, 0) + 1}
-    return status.model_copy(update={"attempts": attempts, "progress": StageProgress(stage=stage)})
+    return status.model_copy(update={"progress": StageProgress(stage=stage)})
 
 
 def _progress(stage: Stage, job: JobView) -> StageProgress:

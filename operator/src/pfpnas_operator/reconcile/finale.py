@@ -1,0 +1,113 @@
+"""The end of a search: the best, and the baselines to compare it with, are scored once on the private test split."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pfpnas_api.kinds import (
+    ArtifactRef,
+    CheckpointStatus,
+    Evaluation,
+    NASExperiment,
+    NASExperimentStatus,
+    RankedTrial,
+    Supernet,
+)
+from pfpnas_api.messages import BuildRequest
+from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
+from pfpnas_operator.reconcile.measuring import Measured, MeasureFailed, advance_measurement, measure_task
+from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.plan import Plan
+
+EvaluationName = Literal["best", "largest", "smallest", "untrained", "rawPixels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Final:
+    """What the evaluations need to know."""
+
+    observed: ExperimentObserved
+    supernet: Supernet
+    checkpoint: CheckpointStatus
+    best: RankedTrial
+    reference: ArtifactRef
+
+
+def planned(experiment: NASExperiment, supernet: Supernet, best: RankedTrial) -> tuple[Evaluation, ...]:
+    """The evaluations that an experiment ends with; raw pixels only where the agent fits a head anyway."""
+    space = supernet.space()
+    rows: list[tuple[EvaluationName, str | None]] = [
+        ("best", best.architecture),
+        ("largest", space.maximum().id),
+        ("smallest", space.minimum().id),
+        ("untrained", best.architecture),
+    ]
+    if experiment.spec.target.head == "Fitted":
+        rows.append(("rawPixels", None))
+    return tuple(Evaluation(name=name, architecture=architecture) for name, architecture in rows)
+
+
+def evaluation_build(
+    experiment: NASExperiment, checkpoint: CheckpointStatus, evaluation: Evaluation
+) -> BuildRequest | None:
+    """The build that an evaluation needs, if its artifact isn't there."""
+    if evaluation.artifact is not None or evaluation.architecture is None or settled(evaluation):
+        return None
+    untrained = evaluation.name == "untrained"
+    return build_request(experiment, checkpoint, evaluation.architecture, untrained=untrained)
+
+
+def settled(evaluation: Evaluation) -> bool:
+    """Whether an evaluation has its figure, or a reason why it has none."""
+    return evaluation.accuracy is not None or evaluation.reason is not None
+
+
+def evaluate(final: Final, status: NASExperimentStatus, plan: Plan, *, now: datetime) -> NASExperimentStatus:
+    """One step of every evaluation; done when all are `settled`."""
+    evaluations = status.evaluations or planned(final.observed.experiment, final.supernet, final.best)
+    attempts = dict(status.attempts)
+    stepped = tuple(_step(final, evaluation, attempts, plan, now=now) for evaluation in evaluations)
+    return status.model_copy(update={"evaluations": stepped, "attempts": attempts})
+
+
+def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
+    if settled(evaluation):
+        return evaluation
+    if evaluation.architecture is not None and evaluation.artifact is None:
+        return _build(final, evaluation, attempts, plan, now=now)
+    return _measure(final, evaluation, plan, now=now)
+
+
+def _build(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
+    if evaluation.name == "best":
+        return evaluation.model_copy(update={"artifact": final.best.artifact})
+    if evaluation.name == "smallest":
+        return evaluation.model_copy(update={"artifact": final.reference})
+    request = evaluation_build(final.observed.experiment, final.checkpoint, evaluation)
+    if request is None:
+        return evaluation
+    tried = attempts.get(evaluation.name, 0)
+    outcome = advance_build(final.observed, request, plan, attempts=tried, now=now)
+    if isinstance(outcome, BuildFailed):
+        return evaluation.model_copy(update={"reason": outcome.reason})
+    if isinstance(outcome, Built):
+        return evaluation.model_copy(update={"artifact": outcome.artifact})
+    attempts[evaluation.name] = outcome.attempts
+    return evaluation
+
+
+def _measure(final: Final, evaluation: Evaluation, plan: Plan, *, now: datetime) -> Evaluation:
+    task = measure_task(final.observed.experiment, evaluation.artifact, final.reference, split="Test")
+    outcome = advance_measurement(final.observed, task, plan, attempts=evaluation.attempts, now=now)
+    if isinstance(outcome, MeasureFailed):
+        return evaluation.model_copy(update={"reason": outcome.reason})
+    if isinstance(outcome, Measured):
+        latency = outcome.result.latency
+        return evaluation.model_copy(
+            update={
+                "accuracy": outcome.result.accuracy,
+                "latency_ms": latency.p50 if latency else None,
+                "reason": None if outcome.result.accuracy else "NoAccuracy",
+            }
+        )
+    return evaluation.model_copy(update={"attempts": outcome.attempts})

@@ -1,0 +1,128 @@
+"""Which trials to start: asks to the tuner, trials from its suggestions, and when the search is over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pfpnas_api.kinds import LocalReference, Metadata, NASExperiment, PredictedMetrics, Trial, TrialSpec, TrialStatus
+from pfpnas_api.messages import LogEntry, Suggestion
+from pfpnas_api.scoring import judge
+from pfpnas_operator.reconcile import names
+from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchState:
+    """Where the search stands after this cycle.
+
+    Attributes:
+        over: Why no further trial will be started; None while some will.
+        message: In words, with the closest architecture where none is feasible.
+        created: The new trials.
+    """
+
+    over: str | None
+    message: str = ""
+    created: tuple[Trial, ...] = ()
+
+
+def search_step(
+    observed: ExperimentObserved, active: Sequence[Trial], plan: Plan, *, tuned: int, next_index: int, now: datetime
+) -> SearchState:
+    """Start trials from the suggestions at hand, and ask for those that are lacking.
+
+    Args:
+        observed: As seen.
+        active: Trials not finished after this cycle.
+        plan: Gets new trials and log entries.
+        tuned: The tuner's trials so far, finished or not.
+        next_index: The first index without a trial.
+        now: The time.
+    """
+    experiment = observed.experiment
+    late = overdue(experiment, now)
+    if late:
+        return SearchState(over="DurationSpent", message=late)
+    budget = experiment.spec.budget
+    if tuned >= budget.max_trials:
+        return SearchState(over="BudgetSpent", message=f"all {budget.max_trials} trials were started")
+    under_way = sum(trial.spec.index is not None for trial in active)
+    free = max(0, min(budget.parallel_trials - under_way, budget.max_trials - tuned))
+    created: list[Trial] = []
+    for index in range(next_index, next_index + free):
+        suggestion = observed.suggestions.get(index)
+        if suggestion is None:
+            break
+        if suggestion.architecture is None:
+            return _exhausted(suggestion, created, plan)
+        created.append(_trial(experiment, suggestion, suggestion.architecture, now))
+    plan.create_trials.extend(created)
+    if free and observed.log.asked < next_index + free:
+        plan.log.append(LogEntry(event="Ask", count=next_index + free))
+    return SearchState(over=None, created=tuple(created))
+
+
+def _exhausted(suggestion: Suggestion, created: list[Trial], plan: Plan) -> SearchState:
+    plan.create_trials.extend(created)
+    reason = suggestion.exhausted or "SpaceExhausted"
+    message = "every architecture of the search space was tried"
+    if reason == "NoFeasibleArchitecture":
+        message = f"no architecture meets the limits known beforehand; the closest is {suggestion.closest}"
+    return SearchState(over=reason, message=message, created=tuple(created))
+
+
+def overdue(experiment: NASExperiment, now: datetime) -> str | None:
+    """Why no time is left, if none is."""
+    limit, started = experiment.spec.budget.max_duration_seconds, experiment.status.started_at
+    if limit is None or started is None or now - started <= timedelta(seconds=limit):
+        return None
+    return f"the search ran for budget.maxDurationSeconds ({limit} s)"
+
+
+def _trial(experiment: NASExperiment, suggestion: Suggestion, architecture: str, now: datetime) -> Trial:
+    predicted = None
+    if suggestion.public_accuracy is not None:
+        predicted = PredictedMetrics(public_accuracy=suggestion.public_accuracy)
+    return Trial(
+        metadata=Metadata(name=names.trial(experiment, suggestion.index), namespace=experiment.metadata.namespace),
+        spec=TrialSpec(
+            experiment_ref=LocalReference(name=experiment.metadata.name),
+            architecture=architecture,
+            index=suggestion.index,
+            origin=suggestion.origin,
+        ),
+        status=TrialStatus(predicted=predicted, created_at=now),
+    )
+
+
+def tell(observed: ExperimentObserved, unfinished: Sequence[Trial], finished: Sequence[Trial], plan: Plan) -> None:
+    """Bring the tuner's log up to date: first what finished, then what was started, then (elsewhere) what is asked."""
+    entries: list[LogEntry] = []
+    for trial in finished:
+        if trial.metadata.name in observed.log.finished:
+            continue
+        entries.append(finished_entry(observed.experiment, trial))
+        plan.told[trial.metadata.name] = "Finished"
+    for trial in unfinished:
+        if trial.metadata.name not in observed.log.started:
+            entries.append(LogEntry(event="Started", index=trial.spec.index, architecture=trial.spec.architecture))
+            plan.told[trial.metadata.name] = "Started"
+    plan.log[:0] = entries
+
+
+def finished_entry(experiment: NASExperiment, trial: Trial) -> LogEntry:
+    """What the tuner learns of a finished trial."""
+    status, metrics = trial.status, trial.status.metrics
+    latency = metrics.latency_milliseconds if metrics else None
+    judgement = judge(experiment.spec.objective, metrics) if metrics and status.score is not None else None
+    return LogEntry(
+        event="Finished",
+        index=trial.spec.index,
+        architecture=trial.spec.architecture,
+        outcome=judgement.outcome if judgement else "Failed",
+        score=status.score,
+        accuracy=metrics.accuracy if metrics else None,
+        latency_ms=latency.p50 if latency else None,
+        violation=status.violation,
+    )
