@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 _NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
 
@@ -95,6 +97,37 @@ Decimal = Annotated[
     Field(json_schema_extra={"pattern": DECIMAL.pattern}, max_length=24),
 ]
 """A number in a string, such as ``"0.92"``."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """Bounds of a `Decimal`, both allowed: checked by pydantic, and in the CRD by the API server."""
+
+    low: float
+    high: float
+
+    @property
+    def allowed(self) -> str:
+        """The bounds in words."""
+        return f'allowed is "{self.low:g}" to "{self.high:g}"'
+
+    def check(self, text: str) -> str:
+        """The decimal itself.
+
+        Raises:
+            ValueError: it is out of bounds.
+        """
+        if not self.low <= DECIMAL.parse(text) <= self.high:
+            raise ValueError(f"is {text}: {self.allowed}")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        rule = f"double(self) >= {float(self.low)!r} && double(self) <= {float(self.high)!r}"
+        return {**handler(schema), "x-kubernetes-validations": [{"rule": rule, "message": self.allowed}]}
+
 
 AnyQuantity = Annotated[
     str,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "pfpnas.io/v1alpha1"
@@ -38,8 +38,15 @@ def _rfc3339(moment: datetime) -> str:
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """An aware moment; in documents UTC to the millisecond."""
 
-Name = Annotated[str, Field(min_length=1, max_length=52, pattern=DNS_LABEL)]
+MAX_PARENT_NAME = 52
+"""Characters of the names of Supernets and NASExperiments: the names of their children are made of theirs, and have to
+fit into the 63 of a DNS label."""
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_PARENT_NAME, pattern=DNS_LABEL)]
 """A DNS label, short enough that the names of children fit into 63 characters."""
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A number of things; every JSON reader knows it exactly up to this bound."""
 
 Digest = Annotated[str, Field(pattern=SHA256, min_length=64, max_length=64)]
 """A SHA-256 in hexadecimal."""
@@ -59,6 +66,19 @@ class Metadata(Model):
     creation_timestamp: Timestamp | None = None
 
 
+def _short_enough(metadata: Metadata) -> Metadata:
+    if len(metadata.name) > MAX_PARENT_NAME:
+        raise ValueError(
+            f"name is {len(metadata.name)} characters long: at most {MAX_PARENT_NAME} are allowed, "
+            "since the names of its children are made from it"
+        )
+    return metadata
+
+
+ParentMetadata = Annotated[Metadata, AfterValidator(_short_enough)]
+"""Metadata of a kind that has children."""
+
+
 class LocalReference(Model):
     """A reference to an object of the same namespace."""
 
@@ -69,7 +89,7 @@ class ArtifactRef(Model):
     """A content-addressed artifact: the digest is its name."""
 
     sha256: Digest
-    size: Annotated[int, Field(ge=0)]
+    size: Count
     """Bytes."""
 
 
@@ -81,7 +101,7 @@ class Condition(Model):
     reason: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     message: Annotated[str, Field(max_length=1024)] = ""
     last_transition_time: Timestamp
-    observed_generation: int = 0
+    observed_generation: Count = 0
 
 
 Conditions = Annotated[

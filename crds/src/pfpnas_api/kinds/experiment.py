@@ -1,19 +1,21 @@
 """NASExperiment: one search of a Supernet's subnets for one target device and one private data set."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from pfpnas_api.kinds.common import (
     ArtifactRef,
     Conditions,
+    Count,
     LocalReference,
     Model,
+    ParentMetadata,
     Resource,
     Timestamp,
 )
 from pfpnas_api.kinds.metrics import Accuracy, TrialMetrics
-from pfpnas_api.quantities import COUNT, DECIMAL, DURATION, ENERGY, RATE, SIZE, AnyQuantity, Decimal, Quantity
+from pfpnas_api.quantities import COUNT, DECIMAL, DURATION, ENERGY, RATE, SIZE, AnyQuantity, Between, Decimal, Quantity
 
 Alias = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 """A name that only the agent can resolve."""
@@ -38,6 +40,38 @@ METRIC_UNITS: dict[str, Quantity] = {
 RELATIVE_METRICS = frozenset({"Latency", "FLOPs", "MACs", "Parameters", "ModelSize", "Cost"})
 """Metrics that are known of the reference model too, and so may be limited relative to it."""
 
+_LIMIT_RULES: Final[list[JsonValue]] = [
+    {
+        "rule": "[has(self.max), has(self.min), has(self.maxRelative)].filter(given, given).size() == 1",
+        "message": "exactly one of max, min and maxRelative is required",
+    },
+    {
+        "rule": "(self.metric == 'Throughput') == has(self.min)",
+        "message": "min is for Throughput, and Throughput takes only min",
+    },
+    {
+        "rule": f"!has(self.maxRelative) || self.metric in {sorted(RELATIVE_METRICS)}",
+        "message": f"maxRelative is for {', '.join(sorted(RELATIVE_METRICS))}",
+    },
+]
+
+
+def _unit_rules() -> list[JsonValue]:
+    """One rule a family of quantities: the API server, too, says which units a metric takes."""
+    families: dict[str, list[str]] = {}
+    for metric, quantity in METRIC_UNITS.items():
+        families.setdefault(quantity.name, []).append(metric)
+    quantities = {quantity.name: quantity for quantity in METRIC_UNITS.values()}
+    return [
+        {
+            "rule": f"!(self.metric in {metrics}) || !has(self.{field}) || "
+            f"self.{field}.matches(r'{quantities[name].pattern}')",
+            "message": f"{', '.join(metrics)}: {quantities[name].allowed}",
+        }
+        for name, metrics in families.items()
+        for field in ["min" if "Throughput" in metrics else "max"]
+    ]
+
 
 class MeasurementSpec(Model):
     """How the agent measures."""
@@ -46,29 +80,17 @@ class MeasurementSpec(Model):
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     runs: Annotated[int, Field(ge=64, le=10_000)] = 64
     """Timed runs at least; the first two of every block are dropped besides."""
-    warmup_seconds: Decimal = "0.5"
+    warmup_seconds: Annotated[Decimal, Between(0, 60)] = "0.5"
     """Longest warm-up, 0 to 60; it ends earlier when two windows agree."""
-    max_seconds: Decimal = "30"
+    max_seconds: Annotated[Decimal, Between(0.1, 600)] = "30"
     """Longest time of the timed runs, 0.1 to 600."""
     deadline_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """For the whole measurement, from the moment an agent claims it."""
     throughput: bool = False
     """Also measure images per second at batch size 32."""
-    skip_accuracy_above: Decimal = "2.0"
+    skip_accuracy_above: Annotated[Decimal, Between(1, 1000)] = "2.0"
     """A candidate slower than this multiple of the latency limit is not worth inference on all data: its accuracy is
     skipped."""
-
-    @model_validator(mode="after")
-    def _in_bounds(self) -> "MeasurementSpec":
-        bounds = {
-            "warmupSeconds": (self.warmup_seconds, 0.0, 60.0),
-            "maxSeconds": (self.max_seconds, 0.1, 600.0),
-            "skipAccuracyAbove": (self.skip_accuracy_above, 1.0, 1000.0),
-        }
-        for field, (text, low, high) in bounds.items():
-            if not low <= DECIMAL.parse(text) <= high:
-                raise ValueError(f'{field} is {text}: allowed is "{low:g}" to "{high:g}"')
-        return self
 
 
 class TargetSpec(Model):
@@ -90,25 +112,7 @@ class TargetSpec(Model):
 class Constraint(Model):
     """A limit on one metric: exactly one of max, min and maxRelative."""
 
-    model_config = {
-        "json_schema_extra": {
-            "x-kubernetes-validations": [
-                {
-                    "rule": "[has(self.max), has(self.min), has(self.maxRelative)].filter(x, x).size() == 1",
-                    "message": "exactly one of max, min and maxRelative is required",
-                },
-                {
-                    "rule": "self.metric == 'Throughput' ? has(self.min) : !has(self.min)",
-                    "message": "min is for Throughput, and Throughput takes only min",
-                },
-                {
-                    "rule": "!has(self.maxRelative) || self.metric in "
-                    "['Latency', 'FLOPs', 'MACs', 'Parameters', 'ModelSize', 'Cost']",
-                    "message": "maxRelative is for Latency, FLOPs, MACs, Parameters, ModelSize and Cost",
-                },
-            ]
-        }
-    }
+    model_config = {"json_schema_extra": {"x-kubernetes-validations": [*_LIMIT_RULES, *_unit_rules()]}}
 
     metric: MetricName
     max: AnyQuantity | None = None
@@ -149,23 +153,18 @@ class Constraint(Model):
 class ObjectiveSpec(Model):
     """What is searched for."""
 
-    model_config = {
-        "json_schema_extra": {
-            "x-kubernetes-validations": [
-                {
-                    "rule": "!has(self.constraints) || "
-                    "self.constraints.all(c, self.constraints.filter(d, d.metric == c.metric).size() == 1)",
-                    "message": "one constraint a metric",
-                }
-            ]
-        }
-    }
-
     scoring: Literal["PenalizedAccuracy", "ConstraintFirst"] = "PenalizedAccuracy"
     """PenalizedAccuracy: accuracy, less latency/threshold times the penalty where latency exceeds its threshold.
     ConstraintFirst: feasible beats infeasible, then the smaller violation, then accuracy."""
     penalty_coefficient: Decimal = "0.2"
-    constraints: Annotated[tuple[Constraint, ...], Field(max_length=9)] = ()
+    constraints: Annotated[
+        tuple[Constraint, ...],
+        Field(
+            max_length=9,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+        ),
+    ] = ()
+    """At most one a metric; all of them hold at once."""
 
     @model_validator(mode="after")
     def _one_constraint_a_metric(self) -> "ObjectiveSpec":
@@ -219,8 +218,8 @@ class NASExperimentSpec(Model):
                     "message": "supernetRef is immutable: make a new NASExperiment",
                 },
                 {
-                    "rule": "!has(self.objective) || !has(self.objective.constraints) || "
-                    "!self.objective.constraints.exists(c, c.metric == 'Cost') || has(self.target.pricePerHour)",
+                    "rule": "has(self.target.pricePerHour) || !has(self.objective) || !has(self.objective.constraints) "
+                    "|| !self.objective.constraints.exists(c, c.metric == 'Cost')",
                     "message": "a constraint on Cost needs target.pricePerHour",
                 },
             ]
@@ -244,12 +243,12 @@ class NASExperimentSpec(Model):
 class TrialCounts(Model):
     """Trials by state; by-hand ones included."""
 
-    created: int = 0
-    pending: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    infeasible: int = 0
+    created: Count = 0
+    pending: Count = 0
+    running: Count = 0
+    succeeded: Count = 0
+    failed: Count = 0
+    infeasible: Count = 0
     """Succeeded, but outside a limit."""
 
 
@@ -283,7 +282,7 @@ class Evaluation(Model):
     """p50."""
     reason: Annotated[str, Field(max_length=64)] | None = None
     """Why there is no figure, if there is none."""
-    attempts: int = 0
+    attempts: Count = 0
 
 
 class NASExperimentStatus(Model):
@@ -292,7 +291,7 @@ class NASExperimentStatus(Model):
     Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Succeeded, Failed.
     """
 
-    observed_generation: int = 0
+    observed_generation: Count = 0
     conditions: Conditions = ()
     reference: ArtifactRef | None = None
     """The smallest subnet as a candidate: every latency is measured beside its."""
@@ -305,10 +304,10 @@ class NASExperimentStatus(Model):
     hypervolume: float | None = None
     """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
     evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=5)] = ()
-    attempts: dict[str, int] = Field(default={}, max_length=16)
+    attempts: dict[str, Count] = Field(default={}, max_length=16)
     """Times that each of the experiment's own Jobs and builds was started."""
-    refused_results: int = 0
-    replicates: int = 0
+    refused_results: Count = 0
+    replicates: Count = 0
     started_at: Timestamp | None = None
     search_finished_at: Timestamp | None = None
     finished_at: Timestamp | None = None
@@ -318,4 +317,5 @@ class NASExperiment(Resource[NASExperimentSpec, NASExperimentStatus]):
     """One search."""
 
     kind: Literal["NASExperiment"] = "NASExperiment"
+    metadata: ParentMetadata
     status: NASExperimentStatus = NASExperimentStatus()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pfpnas_api.kinds.common import Model
+from pfpnas_api.kinds.common import Count, Model
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -17,7 +17,7 @@ class Latency(Model):
     p90: Positive
     mad: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Median absolute deviation."""
-    runs: Annotated[int, Field(ge=1)]
+    runs: Annotated[int, Field(ge=1, le=2**31 - 1)]
     reference: Positive | None = None
     """p50 of the reference model, measured in alternating blocks."""
 
@@ -31,7 +31,7 @@ class Accuracy(Model):
     """Share of images classified rightly, with what its error depends on."""
 
     value: Fraction
-    samples: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
     @property
     def standard_error(self) -> float:
@@ -45,17 +45,17 @@ class TrialMetrics(Model):
 
     accuracy: Fraction | None = None
     """On the private validation split; None when it was skipped."""
-    accuracy_samples: int | None = None
+    accuracy_samples: Count | None = None
     accuracy_skipped: bool = False
     """The latency was over the limit by far."""
     latency_milliseconds: Latency | None = None
     throughput: Positive | None = None
     """Images per second."""
-    flops: int | None = None
-    macs: int | None = None
-    parameters: int | None = None
-    model_bytes: int | None = None
-    peak_memory_bytes: Annotated[int, Field(ge=0)] | None = None
+    flops: Count | None = None
+    macs: Count | None = None
+    parameters: Count | None = None
+    model_bytes: Count | None = None
+    peak_memory_bytes: Count | None = None
     energy_millijoules: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Price of a million inferences."""

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
-from pfpnas_api.kinds.common import ArtifactRef, Conditions, Digest, Model, Resource, Timestamp
-from pfpnas_api.quantities import DECIMAL, Decimal
+from pfpnas_api.kinds.common import ArtifactRef, Conditions, Count, Digest, Model, ParentMetadata, Resource, Timestamp
+from pfpnas_api.quantities import DECIMAL, Between, Decimal
 from pfpnas_api.spaces import SearchSpace, SearchSpaceError
 
 KernelSize = Annotated[int, Field(ge=3, le=7, json_schema_extra={"enum": [3, 5, 7]})]
@@ -31,7 +31,7 @@ class SearchSpaceSpec(Model):
 
     backbone: Literal["MobileNetV2", "ProxylessNAS"]
     """The table of stages."""
-    width_multiplier: Decimal = "1.0"
+    width_multiplier: Annotated[Decimal, Between(0.1, 2)] = "1.0"
     """Factor of all channel counts, 0.1 to 2.0; results are multiples of 8."""
     kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, max_length=3)] = (3, 5, 7)
     """Kernel sizes of the depth-wise convolutions: odd, 3 to 7."""
@@ -93,7 +93,7 @@ class DatasetSpec(Model):
     """A folder or file (relative to the document's own folder, absolute, or file://…), or sha256:… of an artifact."""
     shapes: ShapesSpec | None = None
     """Settings of the generator; only for Shapes."""
-    validation_fraction: Decimal = "0.1"
+    validation_fraction: Annotated[Decimal, Between(0.01, 0.5)] = "0.1"
     """Share of the training images held out for validation where the format has no split for it, 0.01 to 0.5."""
 
     @model_validator(mode="after")
@@ -102,8 +102,6 @@ class DatasetSpec(Model):
             raise ValueError(f"uri is required for format {self.format}: the folder or file that holds the data")
         if self.format != "Shapes" and self.shapes is not None:
             raise ValueError(f"shapes belongs to format Shapes only, and format is {self.format}")
-        if not 0.01 <= DECIMAL.parse(self.validation_fraction) <= 0.5:
-            raise ValueError(f'validationFraction is {self.validation_fraction}: allowed is "0.01" to "0.5"')
         return self
 
 
@@ -114,14 +112,14 @@ class TrainingSpec(Model):
     """Sandwich rule with in-place distillation (BigNAS)."""
     epochs: Annotated[int, Field(ge=1, le=2000)] = 90
     batch_size: Annotated[int, Field(ge=2, le=65536)] = 256
-    learning_rate: Decimal = "0.1"
+    learning_rate: Annotated[Decimal, Between(1e-6, 10)] = "0.1"
     """Peak of the schedule (linear warm-up, then cosine), for the batch size given."""
-    weight_decay: Decimal = "0.00003"
+    weight_decay: Annotated[Decimal, Between(0, 1)] = "0.00003"
     """On weights only, never on BatchNorm and biases."""
-    label_smoothing: Decimal = "0.1"
+    label_smoothing: Annotated[Decimal, Between(0, 0.5)] = "0.1"
     distillation: Literal["InPlace", "None"] = "InPlace"
     """Subnets learn from the largest net of the same step, or from the labels."""
-    shrink_after: Decimal = "0.3"
+    shrink_after: Annotated[Decimal, Between(0, 0.95)] = "0.3"
     """Share of the steps in which only the largest net is trained: a teacher that knows nothing teaches nothing."""
     random_subnets: Annotated[int, Field(ge=0, le=8)] = 2
     """Random subnets a step, beside the largest and the smallest."""
@@ -134,19 +132,6 @@ class TrainingSpec(Model):
     """Steps between checkpoints."""
     calibration_images: Annotated[int, Field(ge=64, le=10_000)] = 1024
     """Training images kept beside the checkpoint, with which every candidate's BatchNorm is recalibrated."""
-
-    @model_validator(mode="after")
-    def _in_bounds(self) -> "TrainingSpec":
-        bounds = {
-            "learningRate": (self.learning_rate, 1e-6, 10.0),
-            "weightDecay": (self.weight_decay, 0.0, 1.0),
-            "labelSmoothing": (self.label_smoothing, 0.0, 0.5),
-            "shrinkAfter": (self.shrink_after, 0.0, 0.95),
-        }
-        for field, (text, low, high) in bounds.items():
-            if not low <= DECIMAL.parse(text) <= high:
-                raise ValueError(f'{field} is {text}: allowed is "{low:g}" to "{high:g}"')
-        return self
 
 
 class AccuracyPredictorSpec(Model):
@@ -174,10 +159,10 @@ class StageProgress(Model):
     """How far the running stage is."""
 
     stage: Literal["Pretrain", "FitPredictor"]
-    epoch: Annotated[int, Field(ge=0)] = 0
-    epochs: Annotated[int, Field(ge=0)] = 0
+    epoch: Count = 0
+    epochs: Count = 0
     percent: Annotated[int, Field(ge=0, le=100)] = 0
-    eta_seconds: Annotated[int, Field(ge=0)] | None = None
+    eta_seconds: Count | None = None
 
 
 class CheckpointStatus(Model):
@@ -185,10 +170,10 @@ class CheckpointStatus(Model):
 
     uri: Annotated[str, Field(max_length=2048)]
     sha256: Digest
-    size: Annotated[int, Field(ge=0)]
+    size: Count
     calibration: ArtifactRef
     """Training images for BatchNorm, uint8 (n, 3, h, w)."""
-    classes: Annotated[int, Field(ge=2)]
+    classes: Annotated[int, Field(ge=2, le=100_000)]
     largest_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of the largest subnet, on the public validation split."""
     smallest_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -204,12 +189,12 @@ class AccuracyPredictorStatus(Model):
 
     uri: Annotated[str, Field(max_length=2048)]
     sha256: Digest
-    size: Annotated[int, Field(ge=0)]
-    samples: int
-    kendall_tau: float
-    mean_absolute_error: float
+    size: Count
+    samples: Count
+    kendall_tau: Annotated[float, Field(ge=-1, le=1)]
+    mean_absolute_error: Annotated[float, Field(ge=0, le=1)]
     """As a fraction of 1."""
-    constant_mean_absolute_error: float
+    constant_mean_absolute_error: Annotated[float, Field(ge=0, le=1)]
     """The same of a predictor that always says the mean."""
 
     @property
@@ -221,13 +206,13 @@ class AccuracyPredictorStatus(Model):
 class SupernetStatus(Model):
     """What is known of a Supernet. Conditions: Accepted, Trained, PredictorReady, Ready, Failed."""
 
-    observed_generation: int = 0
+    observed_generation: Count = 0
     conditions: Conditions = ()
     progress: StageProgress | None = None
     checkpoint: CheckpointStatus | None = None
     predictor: AccuracyPredictorStatus | None = None
-    attempts: dict[str, int] = Field(default={}, max_length=8)
-    """Times that each stage's Job was started."""
+    attempts: dict[str, Count] = Field(default={}, max_length=8)
+    """Times that each stage's Job failed for no fault of its input."""
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
 
@@ -236,6 +221,7 @@ class Supernet(Resource[SupernetSpec, SupernetStatus]):
     """One once-for-all network."""
 
     kind: Literal["Supernet"] = "Supernet"
+    metadata: ParentMetadata
     status: SupernetStatus = SupernetStatus()
 
     def space(self) -> SearchSpace:

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from pfpnas_api.kinds.common import (
     ArtifactRef,
     Conditions,
+    Count,
     LocalReference,
     Model,
     Resource,
@@ -17,6 +18,10 @@ from pfpnas_api.kinds.common import (
 from pfpnas_api.kinds.metrics import TrialMetrics
 
 _IMMUTABLE: JsonDict = {"rule": "self == oldSelf", "message": "a Trial's spec is immutable: make a new Trial"}
+_INDEX_IS_THE_TUNERS: JsonDict = {
+    "rule": "!has(self.index) || self.origin in ['Tuner', 'Random']",
+    "message": "index belongs to the tuner's own trials only",
+}
 
 Origin = Literal["Tuner", "Random", "User", "WarmStart"]
 
@@ -24,14 +29,20 @@ Origin = Literal["Tuner", "Random", "User", "WarmStart"]
 class TrialSpec(Model):
     """What is tried. Immutable."""
 
-    model_config = {"json_schema_extra": {"x-kubernetes-validations": [_IMMUTABLE]}}
+    model_config = {"json_schema_extra": {"x-kubernetes-validations": [_IMMUTABLE, _INDEX_IS_THE_TUNERS]}}
 
     experiment_ref: LocalReference
     architecture: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-z0-9.-]+$")]
     """Canonical id."""
-    index: Annotated[int, Field(ge=0)] | None = None
+    index: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """The tuner's number of it; only on the tuner's own."""
     origin: Origin = "User"
+
+    @model_validator(mode="after")
+    def _index_is_the_tuners(self) -> "TrialSpec":
+        if self.index is not None and self.origin not in ("Tuner", "Random"):
+            raise ValueError(f"index belongs to the tuner's own trials only, and origin is {self.origin}: leave it out")
+        return self
 
 
 class PredictedMetrics(Model):
@@ -43,19 +54,19 @@ class PredictedMetrics(Model):
 class TrialStatus(Model):
     """What is known of a trial. Conditions: Built, Measured, Succeeded, Failed."""
 
-    observed_generation: int = 0
+    observed_generation: Count = 0
     conditions: Conditions = ()
     metrics: TrialMetrics | None = None
     predicted: PredictedMetrics | None = None
     score: float | None = None
     feasible: bool | None = None
-    violation: float | None = None
+    violation: Annotated[float, Field(ge=0)] | None = None
     artifact: ArtifactRef | None = None
-    build_attempts: int = 0
+    build_attempts: Count = 0
     """Builds started, those for a lost blob included."""
-    measure_attempts: int = 0
+    measure_attempts: Count = 0
     """Times that an agent claimed the measurement."""
-    build_milliseconds: float | None = None
+    build_milliseconds: Annotated[float, Field(ge=0)] | None = None
     created_at: Timestamp | None = None
     build_started_at: Timestamp | None = None
     built_at: Timestamp | None = None
