@@ -10,13 +10,8 @@ from torch import Tensor, nn
 from pfpnas_workloads.nets.common import resize
 from pfpnas_workloads.nets.static import ConvNormAct, StaticBlock, StaticNet
 
-HOLD_BYTES = 512 * 1024**2
-"""Activations that may be held within a block, in bytes. Wider ones are computed again when needed, which bounds
-memory by the narrow activations between blocks and costs about twice the time."""
-
 CHUNK_IMAGES = 64
 """Images that go through a layer together; the callers' batches have no influence on the result."""
-
 
 Function = Callable[[Tensor], Tensor]
 
@@ -44,8 +39,7 @@ def recalibrate(static: StaticNet, batches: Iterable[Tensor]) -> None:
     if sum(len(batch) for batch in resized) == 0:
         raise ValueError("recalibration needs at least one image")
     chunks = list(torch.split(torch.cat(resized), CHUNK_IMAGES))
-    stream = _Stream(chunks, hold=_fits(static, resized))
-    stream = stream.then(lambda x: static.preparation(x, resolution=resolution))
+    stream = _Stream(chunks).then(lambda x: static.preparation(x, resolution=resolution))
     stream = _through_conv(stream, static.stem).settled()
     for block in static.blocks:
         assert isinstance(block, StaticBlock)
@@ -53,18 +47,15 @@ def recalibrate(static: StaticNet, batches: Iterable[Tensor]) -> None:
     _through_conv(stream, static.feature)
 
 
-def _fits(static: StaticNet, batches: list[Tensor]) -> bool:
-    """Whether the widest activations of all images may be held."""
-    shapes = static.space.blocks(static.architecture)
-    widest = max(shape.mid_channels * shape.height**2 for shape in shapes)
-    return 4 * widest * sum(len(batch) for batch in batches) <= HOLD_BYTES
-
-
 class _Stream:
-    """The activations of all images at one place in the net: held chunks, and functions still to be applied."""
+    """The activations of all images at one place in the net: held chunks, and functions still to be applied.
 
-    def __init__(self, chunks: list[Tensor], pending: tuple[Function, ...] = (), *, hold: bool) -> None:
-        self._chunks, self._pending, self._hold = chunks, pending, hold
+    Only the narrow activations between blocks are held; the wide ones within are computed again when needed, which
+    bounds the memory and costs about a fifth more time.
+    """
+
+    def __init__(self, chunks: list[Tensor], pending: tuple[Function, ...] = ()) -> None:
+        self._chunks, self._pending = chunks, pending
 
     def __iter__(self) -> Iterator[Tensor]:
         for chunk in self._chunks:
@@ -75,21 +66,20 @@ class _Stream:
 
     def then(self, function: Function) -> Self:
         """The stream behind `function`."""
-        return type(self)(self._chunks, (*self._pending, function), hold=self._hold)
+        return type(self)(self._chunks, (*self._pending, function))
 
     def settled(self) -> Self:
         """The same stream with every chunk computed."""
-        return type(self)(list(self), hold=self._hold)
+        return type(self)(list(self))
 
     def plus(self, other: "_Stream") -> Self:
         """The sums of two streams, settled: the end of a residual block."""
-        return type(self)([x + y for x, y in zip(self, other, strict=True)], hold=self._hold)
+        return type(self)([x + y for x, y in zip(self, other, strict=True)])
 
     def normalised(self, norm: nn.BatchNorm2d) -> Self:
         """The stream behind `norm`, whose statistics become this stream's."""
-        inputs = self.settled() if self._hold else self
-        _fit(norm, inputs)
-        return inputs.then(norm)
+        _fit(norm, self)
+        return self.then(norm)
 
 
 def _relu6(x: Tensor) -> Tensor:
