@@ -1,20 +1,13 @@
 """What is only seen when documents are read together: limits that no net can meet, budgets larger than the space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from pfpnas_api.kinds import Constraint, NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_api.quantities import DECIMAL
-from pfpnas_api.spaces import ArchitectureError, Cost, SearchSpace, cost
+from pfpnas_api.scoring import static_limits
+from pfpnas_api.spaces import ArchitectureError, SearchSpace, cost
 from pfpnas_operator.documents.loading import Documents
 from pfpnas_operator.documents.problems import DocumentError
-
-_STATIC: dict[str, Callable[[Cost], int]] = {
-    "FLOPs": lambda c: c.flops,
-    "MACs": lambda c: c.macs,
-    "Parameters": lambda c: c.parameters,
-    "ModelSize": lambda c: c.model_bytes,
-}
-"""Metrics that are known from the architecture alone."""
 
 
 def cross_check(documents: Documents) -> tuple[str, ...]:
@@ -41,27 +34,19 @@ def cross_check(documents: Documents) -> tuple[str, ...]:
 
 
 def _impossible(experiment: NASExperiment, supernet: Supernet) -> Iterator[str]:
-    space = supernet.space()
+    """Limits that even the smallest subnet breaks, and with it every other."""
+    space, objective = supernet.space(), experiment.spec.objective
     smallest = cost(space, space.minimum())
-    for index, constraint in enumerate(experiment.spec.objective.constraints):
-        read = _STATIC.get(constraint.metric)
-        if read is None:
-            continue
-        least = read(smallest)
-        limit = constraint.limit * least if constraint.relative else constraint.limit
-        if limit < least:
-            yield _too_low(index, constraint, least=least, supernet=supernet)
-
-
-def _too_low(index: int, constraint: Constraint, *, least: int, supernet: Supernet) -> str:
-    field = "maxRelative" if constraint.relative else "max"
-    written = constraint.max_relative or constraint.max
-    architecture = supernet.space().minimum().id
-    return (
-        f"spec.objective.constraints[{index}].{field}: {constraint.metric} is limited to {written}, but the smallest "
-        f"subnet of Supernet/{supernet.metadata.name}, {architecture}, has {_shown(constraint.metric, least)} already; "
-        f"raise the limit or make the search space smaller"
-    )
+    for limit in static_limits(objective, space).broken(smallest):
+        constraint = objective.constraint(limit.metric)
+        assert constraint is not None  # static_limits are made of the constraints
+        field = "maxRelative" if constraint.relative else "max"
+        yield (
+            f"spec.objective.constraints[{objective.constraints.index(constraint)}].{field}: {limit.metric} is limited "
+            f"to {constraint.max_relative or constraint.max}, but the smallest subnet of "
+            f"Supernet/{supernet.metadata.name}, {space.minimum().id}, has "
+            f"{_shown(limit.metric, limit.value(smallest))} already; raise the limit or make the search space smaller"
+        )
 
 
 def _shown(metric: str, value: int) -> str:
