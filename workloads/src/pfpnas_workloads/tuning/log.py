@@ -7,7 +7,6 @@ from pfpnas_api.bus import TunerBus
 from pfpnas_api.bus.connection import BLOCK_MILLISECONDS
 from pfpnas_api.messages import LogEntry
 
-
 Returned = TypeVar("Returned")
 
 
