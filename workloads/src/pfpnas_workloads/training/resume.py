@@ -1,0 +1,96 @@
+"""Checkpoints of a training in progress: everything the next step depends on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from pfpnas_api.artifacts import ArtifactMissing, ArtifactStore
+from pfpnas_api.kinds.supernet import SupernetSpec
+from pfpnas_workloads.metadata import ContainerError, pack, unpack
+from pfpnas_workloads.training.checkpoint import weights_of
+from pfpnas_workloads.training.trainer import Trainer
+
+_WEIGHT, _MOMENTUM = "weight.", "momentum."
+
+
+class Bookmark:
+    """The one checkpoint in progress of a job, ``refs/<uid>.checkpoint.json`` and the artifact it names.
+
+    The artifact comes first, then the reference, then the old artifact goes: at any moment a whole checkpoint is
+    there. One that belongs to another specification is passed over.
+
+    Args:
+        store: Where it is kept.
+        uid: Of the job.
+        spec: What is trained.
+    """
+
+    def __init__(self, store: ArtifactStore, uid: str, spec: SupernetSpec) -> None:
+        self._store, self._name = store, f"{uid}.checkpoint"
+        self._fingerprint = _fingerprint(spec)
+
+    def save(self, trainer: Trainer) -> None:
+        """Keep the state of `trainer` in place of the one before."""
+        old = self._digest()
+        artifact = self._store.put(_encode(trainer, self._fingerprint))
+        self._store.write_ref(self._name, {"sha256": artifact.sha256, "step": trainer.step})
+        if old is not None and old != artifact.sha256:
+            self._store.delete(old)
+
+    def restore(self, trainer: Trainer) -> bool:
+        """Bring `trainer` to the state kept last; False if there is none."""
+        digest = self._digest()
+        try:
+            content = None if digest is None else self._store.get(digest)
+            record, tensors = ({}, {}) if content is None else (unpack(content), load(content))
+        except (ArtifactMissing, ContainerError, SafetensorError):
+            return False
+        if record.get("fingerprint") != self._fingerprint:
+            return False
+        _decode(trainer, record, tensors)
+        return True
+
+    def remove(self) -> None:
+        """Forget it: the training has ended."""
+        digest = self._digest()
+        if digest is not None:
+            self._store.write_ref(self._name, {})
+            self._store.delete(digest)
+
+    def _digest(self) -> str | None:
+        value = (self._store.read_ref(self._name) or {}).get("sha256")
+        return value if isinstance(value, str) else None
+
+
+def _fingerprint(spec: SupernetSpec) -> str:
+    """A digest of all that decides how a training goes."""
+    parts = {name: part for name, part in spec.document().items() if name != "predictor"}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _encode(trainer: Trainer, fingerprint: str) -> bytes:
+    tensors = {f"{_WEIGHT}{name}": tensor for name, tensor in weights_of(trainer.supernet).items()}
+    for name, parameter in trainer.supernet.named_parameters():
+        momentum = trainer.optimiser.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"{_MOMENTUM}{name}"] = momentum.detach().cpu().contiguous()
+    record = {"fingerprint": fingerprint, "step": trainer.step, "scaler": trainer.scaler.state_dict()}
+    return save(tensors, metadata=pack(record))
+
+
+def _decode(trainer: Trainer, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    weights = {name.removeprefix(_WEIGHT): tensor for name, tensor in tensors.items() if name.startswith(_WEIGHT)}
+    trainer.supernet.load_state_dict(weights)
+    for name, parameter in trainer.supernet.named_parameters():
+        momentum = tensors.get(f"{_MOMENTUM}{name}")
+        if momentum is not None:
+            kept = torch.empty_like(parameter, requires_grad=False).copy_(momentum)
+            trainer.optimiser.state[parameter]["momentum_buffer"] = kept
+    trainer.scaler.load_state_dict(dict(record["scaler"]))
+    trainer.step = int(record["step"])
