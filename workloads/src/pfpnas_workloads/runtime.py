@@ -162,10 +162,8 @@ def _log_wait(seconds: float, error: Exception) -> None:
 
 Entry = Callable[[Job, JobContext], Manifest | None]
 
-Publish = Callable[[Manifest, JobContext], None]
 
-
-def _nothing(manifest: Manifest, context: JobContext) -> None:
+def _nothing(job: Job, context: JobContext) -> None:
     """Most manifests need no more than the bell."""
 
 
@@ -207,7 +205,11 @@ def open_context(uid: str, *, environ: Mapping[str, str] = os.environ) -> JobCon
 
 
 def run_job(
-    job: Job, entry: Entry[Job], *, publish: Publish = _nothing, environ: Mapping[str, str] = os.environ
+    job: Job,
+    entry: Entry[Job],
+    *,
+    publish: Callable[[Job, JobContext], None] = _nothing,
+    environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Run a workload to its end.
 
@@ -217,8 +219,8 @@ def run_job(
     Args:
         job: The document.
         entry: The work.
-        publish: What is done with a manifest once it is in the store, before the bell rings; also with one that was
-            there before, since Redis may have lost what it published.
+        publish: What is done once the manifest is in the store, before the bell rings; also with one that was
+            there before, since Redis may have lost what was published.
         environ: Says where store and Redis are.
 
     Returns:
@@ -240,11 +242,11 @@ def run_job(
         return EXIT_FAILED
 
 
-def _run(job: Job, entry: Entry[Job], publish: Publish, context: JobContext) -> int:
+def _run(job: Job, entry: Entry[Job], publish: Callable[[Job, JobContext], None], context: JobContext) -> int:
     try:
         manifest, code = _manifest(job, entry, context)
         if manifest is not None:
-            publish(manifest, context)
+            publish(job, context)
             context.ring(context.uid)
     except Interrupted as e:
         logger.info("interrupted %s", e)
