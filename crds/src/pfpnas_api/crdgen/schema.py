@@ -1,6 +1,6 @@
 """A pydantic model as a structural schema of `apiextensions.k8s.io/v1`.
 
-Structural schemas know no ``$ref``, no ``anyOf`` with null, no ``const`` and no ``title``; ``exclusiveMinimum`` is a flag:
+Structural schemas have no ``$ref``, ``const`` or ``title``, no ``anyOf`` with null, and ``exclusiveMinimum`` is a flag:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 """
 
