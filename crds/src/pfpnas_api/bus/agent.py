@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from redis.exceptions import ResponseError
 
 from pfpnas_api.bus import keys
-from pfpnas_api.bus.connection import BLOCK_MILLISECONDS, FIELD, Client, is_missing_group, text
+from pfpnas_api.bus.connection import BLOCK_MILLISECONDS, FIELD, Client, bounded, is_missing_group, text
 from pfpnas_api.messages import Heartbeat, MeasureResult, MeasureTask, MessageError, ModelRef
 
 HEARTBEAT_SECONDS = 2.0
@@ -53,7 +53,7 @@ class AgentBus:
         Raises:
             GroupMissing: the operator hasn't made the group.
         """
-        claims = self._read(">", count=1, block=block_milliseconds)
+        claims = self._read(">", count=1, block=bounded(block_milliseconds))
         return claims[0] if claims else None
 
     def _read(self, start: str, *, count: int, block: int | None) -> list[Claim]:

@@ -18,6 +18,9 @@ SOCKET_TIMEOUT_SECONDS: Final = 5.0
 BLOCK_MILLISECONDS: Final = 2000
 """Longest blocking read: under half of the socket's timeout, so that an idle read is never taken for an outage."""
 
+READ_COUNT: Final = 1000
+"""Entries read at once from a stream."""
+
 FIELD: Final = b"m"
 """The one field of every stream entry."""
 
@@ -50,8 +53,12 @@ def connect(url: str) -> Client:
             retry=Retry(NoBackoff(), 0),
             driver_info=None,
         )
-    except ValueError as e:
-        raise BusError(f"Redis URL {redacted(url)!r}: {e}") from e
+    except ValueError:
+        # The parser's own words may hold a part of the password.
+        raise BusError(
+            f"{redacted(url)!r} is no Redis URL: write redis://[user:password@]host:port/db, rediss://… for TLS, "
+            "or unix:///path/to/socket"
+        ) from None
 
 
 def check(client: Client, url: str) -> None:
@@ -69,8 +76,8 @@ def check(client: Client, url: str) -> None:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password."""
-    scheme, separator, rest = url.partition("://")
+    """The URL without user, password and options (which may hold a password too)."""
+    scheme, separator, rest = url.partition("?")[0].partition("://")
     _, at, place = rest.rpartition("@")
     return f"{scheme}{separator}{'***@' if at else ''}{place}"
 
@@ -108,8 +115,27 @@ def patiently(
 
 
 def is_missing_group(error: ResponseError) -> bool:
-    """Whether the server says that a stream or its group isn't there (yet, or after a flush)."""
-    return str(error).startswith("NOGROUP") or "no such key" in str(error)
+    """Whether the server says that a stream or its group isn't there (yet, or after a flush).
+
+    UNBLOCKED is the answer to a read that was waiting when the stream was deleted.
+    """
+    return str(error).startswith(("NOGROUP", "UNBLOCKED")) or "no such key" in str(error)
+
+
+def bounded(block_milliseconds: int) -> int:
+    """A blocking time that the socket's timeout can't cut short; 0 would mean for ever."""
+    return max(1, min(block_milliseconds, BLOCK_MILLISECONDS))
+
+
+def entries(client: Client, stream: str, *, after: str = "0") -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    """A stream's entries after an id, page by page: a long stream doesn't stop the server for all others."""
+    while True:
+        page = client.xrange(stream, min=f"({after}", count=READ_COUNT)
+        for entry, fields in page:
+            after = text(entry)
+            yield after, fields
+        if len(page) < READ_COUNT:
+            return
 
 
 def ensure_group(client: Client, stream: str, group: str) -> None:

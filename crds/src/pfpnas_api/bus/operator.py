@@ -7,7 +7,16 @@ from typing import Literal, TypeVar
 from redis.exceptions import ResponseError
 
 from pfpnas_api.bus import keys
-from pfpnas_api.bus.connection import FIELD, Client, ensure_group, is_missing_group, text
+from pfpnas_api.bus.connection import (
+    FIELD,
+    READ_COUNT,
+    Client,
+    bounded,
+    ensure_group,
+    entries,
+    is_missing_group,
+    text,
+)
 from pfpnas_api.messages import (
     Bell,
     BuildRequest,
@@ -20,9 +29,6 @@ from pfpnas_api.messages import (
     Progress,
     Suggestion,
 )
-
-READ_COUNT = 1000
-"""Entries read at once from a stream."""
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -62,12 +68,13 @@ class OperatorBus:
     def agents(self, pool: str) -> dict[str, Heartbeat]:
         """Heartbeats by agent; an unreadable one counts as idle, since its writer lives."""
         prefix = keys.heartbeat(pool, "")
-        found = {}
-        for key in self._client.scan_iter(match=_literal(prefix) + "*", count=READ_COUNT):
-            value = self._client.get(key)
-            if value is not None:
-                found[text(key).removeprefix(prefix)] = _heartbeat(value)
-        return found
+        names = self._keys(prefix, kind="string")
+        values = self._client.mget(names) if names else []
+        return {
+            name.removeprefix(prefix): _heartbeat(value)
+            for name, value in zip(names, values, strict=True)
+            if value is not None
+        }
 
     def publish_task(self, pool: str, task: MeasureTask) -> None:
         """Put a task on the pool's stream."""
@@ -88,37 +95,13 @@ class OperatorBus:
         _drop(self._client, keys.tasks(pool), keys.AGENTS_GROUP, entry)
 
     def results(self, pool: str) -> list[Received]:
-        """Every result that lies unread on the agents' streams, unreadable ones included."""
+        """Results that lie unread on the agents' streams, unreadable ones included; at most 1000 an agent at once."""
         prefix = keys.results(pool, "")
         found = []
-        for key in self._client.scan_iter(match=_literal(prefix) + "*", count=READ_COUNT):
-            agent = text(key).removeprefix(prefix)
-            for entry, fields in self._client.xrange(key, count=READ_COUNT):
-                found.append(Received(agent=agent, entry=text(entry), result=_decoded(MeasureResult, fields)))
-        return found
-
-    def delete_result(self, pool: str, received: Received) -> None:
-        """Forget a result, after the status that holds it was written."""
-        self._client.xdel(keys.results(pool, received.agent), received.entry)
-
-    # -- builds ------------------------------------------------------------------------------------------------
-
-    def ensure_experiment(self, experiment: str) -> None:
-        """Make the stream of builds and its group."""
-        ensure_group(self._client, keys.builds(experiment), keys.WORKERS_GROUP)
-
-    def publish_build(self, experiment: str, request: BuildRequest) -> None:
-        """Put a build on the experiment's stream."""
-        self._client.xadd(keys.builds(experiment), {FIELD: request.encode()})
-
-    def builds(self, experiment: str) -> list[tuple[Queued, BuildRequest]]:
-        """Every build on the stream with its state; entries that are none are deleted."""
-        found = []
-        for queued in self._queued(keys.builds(experiment), keys.WORKERS_GROUP):
-            try:
-                found.append((queued, BuildRequest.decode(queued.message)))
-            except MessageError:
-                self.delete_build(experiment, queued.entry)
+        for stream in self._result_streams(pool):
+            for entry, fields in self._client.xrange(stream, count=READ_COUNT):
+                result = _decoded(MeasureResult, fields)
+                found.append(Received(agent=stream.removeprefix(prefix), entry=text(entry), result=result))
         return found
 
     def delete_build(self, experiment: str, entry: str) -> None:
@@ -137,6 +120,10 @@ class OperatorBus:
     def log(self, experiment: str, *, after: str = "0") -> list[tuple[str, LogEntry]]:
         """The log's entries after an id, with their ids."""
         return _messages(self._client, keys.log(experiment), LogEntry, after=after)
+
+    def log_length(self, experiment: str) -> int:
+        """Entries of the tuner's log; fewer than were written means that Redis lost them."""
+        return int(self._client.xlen(keys.log(experiment)))
 
     def suggestions(self, experiment: str, *, after: str = "0") -> list[tuple[str, Suggestion]]:
         """The tuner's suggestions after an id, with their ids."""
@@ -161,53 +148,71 @@ class OperatorBus:
         if job is not None:
             self._client.delete(keys.progress(job))
 
-    def wait_for_bell(self, *, after: str, block_milliseconds: int) -> tuple[str, list[Bell]]:
-        """Block until a workload rings, or for so long. Returns the id to go on from, and the bells."""
-        reply = self._client.xread({keys.EVENTS: after}, count=READ_COUNT, block=block_milliseconds)
+    def wait_for_bell(self, *, after: str, block_milliseconds: int, pool: str | None = None) -> tuple[str, list[Bell]]:
+        """Block until a workload rings, an agent of the pool has an answer lying there, or for so long.
+
+        Returns:
+            The id of the events' stream to go on from ("0" to begin with), and the bells.
+        """
+        streams = {keys.EVENTS: after}
+        if pool is not None:
+            # Answers are deleted once they are read, so whatever lies there is new.
+            streams.update(dict.fromkeys(self._result_streams(pool), "0"))
+        reply = self._client.xread(streams, count=READ_COUNT, block=block_milliseconds)
         bells = []
-        for _, entries in reply or []:
-            for entry, fields in entries:
+        for stream, entries in reply or []:
+            for entry, fields in entries if text(stream) == keys.EVENTS else []:
                 after = text(entry)
                 bell = _decoded(Bell, fields)
                 if bell is not None:
                     bells.append(bell)
         return after, bells
 
+    def _result_streams(self, pool: str) -> list[str]:
+        pattern = _literal(keys.results(pool, "")) + "*"
+        return [text(key) for key in self._client.scan_iter(match=pattern, count=READ_COUNT)]
+
     def _queued(self, stream: str, group: str) -> list[Queued]:
+        # The group's position is read before its pending entries: what is claimed in between then counts as claimed,
+        # or as waiting, but never as answered.
+        delivered = self._delivered(stream, group)
+        holders = {} if delivered is None else self._holders(stream, group)
+        return [
+            _state(entry, fields.get(FIELD, b""), delivered=delivered or "0-0", consumer=holders.get(entry))
+            for entry, fields in entries(self._client, stream)
+        ]
+
+    def _delivered(self, stream: str, group: str) -> str | None:
+        """Id of the last entry that was given to someone; None without such a group."""
         try:
             groups = self._client.xinfo_groups(stream)
         except ResponseError as e:
             if is_missing_group(e):
-                return []
+                return None
             raise
-        delivered = next((text(g["last-delivered-id"]) for g in groups if text(g["name"]) == group), "0-0")
-        holders = (
-            {
-                text(row["message_id"]): text(row["consumer"])
-                for row in self._client.xpending_range(stream, group, "-", "+", READ_COUNT)
-            }
-            if groups
-            else {}
-        )
-        found = []
-        for entry, fields in self._client.xrange(stream):
-            name = text(entry)
-            state: Literal["Waiting", "Claimed", "Answered"] = "Waiting"
-            if name in holders:
-                state = "Claimed"
-            elif _order(name) <= _order(delivered):
-                state = "Answered"
-            found.append(Queued(entry=name, message=fields.get(FIELD, b""), state=state, consumer=holders.get(name)))
-        return found
+        return next((text(g["last-delivered-id"]) for g in groups if text(g["name"]) == group), None)
+
+    def _holders(self, stream: str, group: str) -> dict[str, str]:
+        """Who holds which entry: all of them, page by page."""
+        found: dict[str, str] = {}
+        start = "-"
+        while True:
+            page = self._client.xpending_range(stream, group, start, "+", READ_COUNT)
+            found.update({text(row["message_id"]): text(row["consumer"]) for row in page})
+            if len(page) < READ_COUNT:
+                return found
+            start = f"({text(page[-1]['message_id'])}"
+
+
+def _state(entry: str, message: bytes, *, delivered: str, consumer: str | None) -> Queued:
+    if consumer is not None:
+        return Queued(entry, message, "Claimed", consumer)
+    return Queued(entry, message, "Answered" if _order(entry) <= _order(delivered) else "Waiting")
 
 
 def _messages(client: Client, stream: str, kind: type[AnyMessage], *, after: str) -> list[tuple[str, AnyMessage]]:
-    found = []
-    for entry, fields in client.xrange(stream, min=f"({after}" if after != "0" else "-"):
-        message = _decoded(kind, fields)
-        if message is not None:
-            found.append((text(entry), message))
-    return found
+    decoded = ((entry, _decoded(kind, fields)) for entry, fields in entries(client, stream, after=after))
+    return [(entry, message) for entry, message in decoded if message is not None]
 
 
 def _decoded(kind: type[AnyMessage], fields: dict[bytes, bytes]) -> AnyMessage | None:
@@ -234,8 +239,3 @@ def _drop(client: Client, stream: str, group: str, entry: str) -> None:
 def _order(entry: str) -> tuple[int, int]:
     milliseconds, _, sequence = entry.partition("-")
     return int(milliseconds), int(sequence or 0)
-
-
-def _literal(prefix: str) -> str:
-    """A prefix as a glob that matches only itself: pools are aliases, and braces mean nothing to Redis' globs."""
-    return prefix.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?").replace("[", "\\[")

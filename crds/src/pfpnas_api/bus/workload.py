@@ -3,11 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import keys
-from pfpnas_api.bus.connection import BLOCK_MILLISECONDS, FIELD, OUTAGE, Client, ensure_group, is_missing_group, text
+from pfpnas_api.bus.connection import (
+    BLOCK_MILLISECONDS,
+    FIELD,
+    READ_COUNT,
+    Client,
+    bounded,
+    ensure_group,
+    entries,
+    is_missing_group,
+    text,
+)
 from pfpnas_api.kinds.common import ArtifactRef
 from pfpnas_api.messages import (
     CHUNK_BYTES,
@@ -52,7 +62,10 @@ class WorkloadBus:
         """
         model = ModelRef.of(artifact)
         names = [keys.blob(pool, model.sha256, chunk) for chunk in range(model.chunks)]
-        if all(self._client.expire(name, BLOB_EXPIRY_SECONDS) for name in names):
+        renewal = self._client.pipeline(transaction=False)
+        for name in names:
+            renewal.expire(name, BLOB_EXPIRY_SECONDS)
+        if all(renewal.execute()):
             return
         content = store.get(artifact.sha256)
         for chunk, name in enumerate(names):
@@ -62,7 +75,7 @@ class WorkloadBus:
     def _quietly(self, call: Callable[[], object]) -> bool:
         try:
             call()
-        except OUTAGE:
+        except RedisError:  # full, read-only or away: nothing of it is a reason to stop the work
             return False
         return True
 
@@ -84,7 +97,7 @@ class WorkerBus:
 
     def next(self, *, held: bool = False, block_milliseconds: int = BLOCK_MILLISECONDS) -> BuildClaim | None:
         """The next build, or (held) one that this worker claimed before it was restarted; None when there is none."""
-        start, block = ("0", None) if held else (">", block_milliseconds)
+        start, block = ("0", None) if held else (">", bounded(block_milliseconds))
         try:
             reply = self._client.xreadgroup(
                 keys.WORKERS_GROUP, self._worker, {self._stream: start}, count=1, block=block
@@ -94,8 +107,8 @@ class WorkerBus:
                 raise
             ensure_group(self._client, self._stream, keys.WORKERS_GROUP)
             return None
-        for _, entries in reply or []:
-            for entry, fields in entries:
+        for _, claimed in reply or []:
+            for entry, fields in claimed:
                 try:
                     return BuildClaim(text(entry), BuildRequest.decode((fields or {}).get(FIELD, b"")))
                 except MessageError:
@@ -116,14 +129,15 @@ class TunerBus:
 
     def read(self, *, after: str = "0", block_milliseconds: int | None = None) -> list[tuple[str, LogEntry]]:
         """Entries of the log after an id ("0": from the start), waiting for some when asked to."""
-        reply = self._client.xread({self._log: after}, count=1000, block=block_milliseconds)
+        block = None if block_milliseconds is None else bounded(block_milliseconds)
         found = []
-        for _, entries in reply or []:
-            for entry, fields in entries:
+        for _, page in self._client.xread({self._log: after}, count=READ_COUNT, block=block) or []:
+            for entry, fields in page:
                 try:
                     found.append((text(entry), LogEntry.decode(fields.get(FIELD, b""))))
                 except MessageError:
-                    continue
+                    # Left there it would end every wait at once, and count in the log's length.
+                    self._client.xdel(self._log, entry)
         return found
 
     def log_length(self) -> int:
@@ -133,7 +147,7 @@ class TunerBus:
     def suggested(self) -> dict[int, Suggestion]:
         """Every suggestion made so far, by index (the first of an index counts)."""
         found: dict[int, Suggestion] = {}
-        for _, fields in self._client.xrange(self._suggestions):
+        for _, fields in entries(self._client, self._suggestions):
             try:
                 suggestion = Suggestion.decode(fields.get(FIELD, b""))
             except MessageError:

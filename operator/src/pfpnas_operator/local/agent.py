@@ -1,0 +1,83 @@
+"""The local agent: a process that knows only Redis, its own file, and nothing of this one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pfpnas_api.kinds import DATASET_CLASSES, NASExperiment, Supernet
+from pfpnas_operator.local.folder import RunFolder
+from pfpnas_operator.local.processes import last_line, spawn, stop
+
+CHECK_SECONDS = 120
+"""Reading a large private data set once."""
+
+RESTART_LIMIT = 5
+"""An agent that dies so often will not get better."""
+
+
+class AgentError(Exception):
+    """The agent refused what it was asked; the message is its own."""
+
+
+def _argv(command: str, config: Path) -> list[str]:
+    return [sys.executable, "-m", "pfpnas_agent", command, "--config", str(config)]
+
+
+def check_target(config: Path, supernet: Supernet, experiment: NASExperiment) -> None:
+    """Ask the agent, before anything is started, whether it knows the experiment's pool, data set and backend.
+
+    Raises:
+        AgentError: it doesn't; the message names the alias or the file.
+    """
+    target = experiment.spec.target
+    argv = _argv("check", config)
+    argv += ["--pool", target.pool, "--dataset", target.dataset, "--backend", target.backend, "--head", target.head]
+    classes = DATASET_CLASSES.get(supernet.spec.dataset.format)
+    if classes is not None:
+        argv += ["--classes", str(classes)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False)
+    except subprocess.TimeoutExpired as e:
+        raise AgentError(f"{config}: the agent's check took longer than {CHECK_SECONDS} s") from e
+    if done.returncode != 0:
+        raise AgentError(_said(done) or f"{config}: the agent's check ended with {done.returncode}")
+
+
+def _said(done: "subprocess.CompletedProcess[str]") -> str:
+    return (done.stderr.strip() or done.stdout.strip())[-2000:]
+
+
+class LocalAgent:
+    """The agent's process: started, started again when it dies, stopped at the end."""
+
+    def __init__(self, config: Path, folder: RunFolder, *, redis_url: str) -> None:
+        self._config, self._folder, self._url = config, folder, redis_url
+        self._log = folder.logs / "agent.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+
+    def ensure(self) -> None:
+        """Start it if it isn't running.
+
+        Raises:
+            AgentError: it died too often; the message holds its last line.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._starts > RESTART_LIMIT:
+            raise AgentError(f"the agent died {self._starts} times: {last_line(self._log)} (log: {self._log})")
+        argv = [*_argv("run", self._config), "--redis", self._url, "--state", str(self._folder.agent_state)]
+        self._process = spawn(argv, log=self._log, environment=os.environ)
+        self._starts += 1
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._process is not None:
+            stop([self._process], seconds=10)
+
+    def export(self, model: Path, *, dataset: str, out: Path) -> str | None:
+        """Have the owner's side make the deployable model; why it could not, if so."""
+        argv = [*_argv("export", self._config), "--model", str(model), "--dataset", dataset, "--out", str(out)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=CHECK_SECONDS * 5, check=False)
+        return None if done.returncode == 0 else _said(done) or f"ended with {done.returncode}"

@@ -1,0 +1,45 @@
+"""Quiet while the agent measures: on one machine, other work on the same cores triples the 90th percentile."""
+
+from pfpnas_operator.reconcile import ExperimentObserved, Plan
+
+
+def hold_back(plan: Plan, observed: ExperimentObserved) -> Plan:
+    """The plan without what would disturb a measurement; what is held back is planned again in the next cycle.
+
+    While a task lies on the road nothing is built and nothing is asked of the tuner; while a build or an ask is under
+    way no task is published. Work so goes in turns: ask and build a batch, then measure it.
+    """
+    if _measuring(observed):
+        plan.builds.clear()
+        plan.create_jobs.clear()
+        plan.log[:] = [entry for entry in plan.log if entry.event != "Ask"]
+    elif _building(observed) or _starts_work(plan):
+        plan.tasks.clear()
+    return plan
+
+
+def _measuring(observed: ExperimentObserved) -> bool:
+    return any(lease.state != "Answered" for lease in observed.tasks.values())
+
+
+def _building(observed: ExperimentObserved) -> bool:
+    builds = any(lease.state != "Answered" for lease in observed.builds.values())
+    pods = any(job.active and not _serves(observed, job.name) for job in observed.jobs.values())
+    return builds or pods or _suggesting(observed)
+
+
+def _serves(observed: ExperimentObserved, name: str) -> bool:
+    """Whether a Job waits for work rather than being work itself."""
+    experiment = observed.experiment.metadata.name
+    return name in (f"{experiment}-tune", f"{experiment}-worker")
+
+
+def _suggesting(observed: ExperimentObserved) -> bool:
+    answered = max(observed.suggestions, default=-1) + 1
+    ended = any(suggestion.exhausted for suggestion in observed.suggestions.values())
+    return observed.log.asked > answered and not ended
+
+
+def _starts_work(plan: Plan) -> bool:
+    asks = any(entry.event == "Ask" for entry in plan.log)
+    return bool(plan.builds) or asks or any(job.workload == "trial" for job in plan.create_jobs)
