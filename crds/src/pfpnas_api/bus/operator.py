@@ -98,10 +98,34 @@ class OperatorBus:
         """Results that lie unread on the agents' streams, unreadable ones included; at most 1000 an agent at once."""
         prefix = keys.results(pool, "")
         found = []
-        for stream in self._result_streams(pool):
+        for stream in self._keys(keys.results(pool, ""), kind="stream"):
             for entry, fields in self._client.xrange(stream, count=READ_COUNT):
                 result = _decoded(MeasureResult, fields)
                 found.append(Received(agent=stream.removeprefix(prefix), entry=text(entry), result=result))
+        return found
+
+    def delete_result(self, pool: str, received: Received) -> None:
+        """Forget a result, after the status that holds it was written."""
+        self._client.xdel(keys.results(pool, received.agent), received.entry)
+
+    # -- builds ------------------------------------------------------------------------------------------------
+
+    def ensure_experiment(self, experiment: str) -> None:
+        """Make the stream of builds and its group."""
+        ensure_group(self._client, keys.builds(experiment), keys.WORKERS_GROUP)
+
+    def publish_build(self, experiment: str, request: BuildRequest) -> None:
+        """Put a build on the experiment's stream."""
+        self._client.xadd(keys.builds(experiment), {FIELD: request.encode()})
+
+    def builds(self, experiment: str) -> list[tuple[Queued, BuildRequest]]:
+        """Every build on the stream with its state; entries that are none are deleted."""
+        found = []
+        for queued in self._queued(keys.builds(experiment), keys.WORKERS_GROUP):
+            try:
+                found.append((queued, BuildRequest.decode(queued.message)))
+            except MessageError:
+                self.delete_build(experiment, queued.entry)
         return found
 
     def delete_build(self, experiment: str, entry: str) -> None:
@@ -110,11 +134,11 @@ class OperatorBus:
 
     # -- the tuner ---------------------------------------------------------------------------------------------
 
-    def append_log(self, experiment: str, entries: Iterable[LogEntry]) -> None:
+    def append_log(self, experiment: str, messages: Iterable[LogEntry]) -> None:
         """Append to the tuner's log, all or nothing."""
         pipeline = self._client.pipeline(transaction=True)
-        for entry in entries:
-            pipeline.xadd(keys.log(experiment), {FIELD: entry.encode()})
+        for message in messages:
+            pipeline.xadd(keys.log(experiment), {FIELD: message.encode()})
         pipeline.execute()
 
     def log(self, experiment: str, *, after: str = "0") -> list[tuple[str, LogEntry]]:
@@ -157,20 +181,20 @@ class OperatorBus:
         streams = {keys.EVENTS: after}
         if pool is not None:
             # Answers are deleted once they are read, so whatever lies there is new.
-            streams.update(dict.fromkeys(self._result_streams(pool), "0"))
-        reply = self._client.xread(streams, count=READ_COUNT, block=block_milliseconds)
+            streams.update(dict.fromkeys(self._keys(keys.results(pool, ""), kind="stream"), "0"))
+        reply = self._client.xread(streams, count=READ_COUNT, block=bounded(block_milliseconds))
         bells = []
-        for stream, entries in reply or []:
-            for entry, fields in entries if text(stream) == keys.EVENTS else []:
+        for stream, rung in reply or []:
+            for entry, fields in rung if text(stream) == keys.EVENTS else []:
                 after = text(entry)
                 bell = _decoded(Bell, fields)
                 if bell is not None:
                     bells.append(bell)
         return after, bells
 
-    def _result_streams(self, pool: str) -> list[str]:
-        pattern = _literal(keys.results(pool, "")) + "*"
-        return [text(key) for key in self._client.scan_iter(match=pattern, count=READ_COUNT)]
+    def _keys(self, prefix: str, *, kind: str) -> list[str]:
+        """Every key that begins so and holds this type; braces, hyphens and dots mean nothing to Redis' globs."""
+        return sorted(text(key) for key in self._client.scan_iter(match=f"{prefix}*", count=READ_COUNT, _type=kind))
 
     def _queued(self, stream: str, group: str) -> list[Queued]:
         # The group's position is read before its pending entries: what is claimed in between then counts as claimed,
