@@ -1,0 +1,158 @@
+"""`pfpnas-agent check`: is what the file promises really there? Looks, and sends nothing."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pfpnas_agent.config import DEFAULT_BACKEND, AgentConfig, CommandBackend, OnnxRuntimeBackend
+from pfpnas_agent.datasets import DataError, Prepared, prepare, splits
+from pfpnas_agent.hardware import Hardware, hardware
+from pfpnas_agent.state import StateDir
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an experiment is going to ask for; None is not asked."""
+
+    pool: str | None = None
+    dataset: str | None = None
+    backend: str | None = None
+    head: str | None = None
+    classes: int | None = None
+    """Of the supernet."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One alias: what is there, or what is wrong with it."""
+
+    alias: str
+    shown: dict[str, Any]
+    problem: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return {"alias": self.alias, **self.shown, **({"problem": self.problem} if self.problem else {})}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found."""
+
+    pool: str
+    hardware: Hardware
+    backends: list[Found]
+    datasets: list[Found]
+    problems: list[str]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return {
+            "pool": self.pool,
+            "hardware": asdict(self.hardware),
+            "backends": [found.document() for found in self.backends],
+            "datasets": [found.document() for found in self.datasets],
+            "problems": self.problems,
+        }
+
+
+def check(config: AgentConfig, state: StateDir, expected: Expected) -> Report:
+    """Look at hardware, backends and data sets; only at the aliases expected, where some are."""
+    backends = [_backend(config, alias) for alias in _aliases(_backends(config), expected.backend)]
+    datasets = [_dataset(config, alias, state) for alias in _aliases(list(config.datasets), expected.dataset)]
+    problems = [found.problem for found in (*backends, *datasets) if found.problem]
+    return Report(
+        pool=config.pool,
+        hardware=hardware(),
+        backends=backends,
+        datasets=datasets,
+        problems=[*_mismatches(config, expected, datasets), *problems],
+    )
+
+
+def _backends(config: AgentConfig) -> list[str]:
+    return list(dict.fromkeys([DEFAULT_BACKEND, *config.backends]))
+
+
+def _aliases(known: list[str], expected: str | None) -> list[str]:
+    return known if expected is None else [alias for alias in known if alias == expected]
+
+
+def _mismatches(config: AgentConfig, expected: Expected, datasets: list[Found]) -> Iterator[str]:
+    if expected.pool not in (None, config.pool):
+        yield f"pool: the experiment names {expected.pool!r}, this agent serves {config.pool!r}"
+    if expected.backend is not None and config.backend(expected.backend) is None:
+        yield f"backends: no {expected.backend!r} in the config; known are {', '.join(_backends(config))}"
+    if expected.dataset is not None and expected.dataset not in config.datasets:
+        known = ", ".join(config.datasets) or "none"
+        yield f"datasets: no {expected.dataset!r} in the config; known are {known}"
+    for found in datasets:
+        classes = found.shown.get("classes")
+        if expected.head == "Supernet" and None not in (classes, expected.classes) and classes != expected.classes:
+            yield (
+                f"datasets.{found.alias}: it has {classes} classes, the supernet {expected.classes}: "
+                "head Supernet needs the same ones; use head Fitted"
+            )
+
+
+def _backend(config: AgentConfig, alias: str) -> Found:
+    backend = config.backend(alias)
+    if isinstance(backend, CommandBackend):
+        return Found(alias, {"type": "command", "argv": list(backend.argv)})
+    assert isinstance(backend, OnnxRuntimeBackend)
+    import onnxruntime  # noqa: PLC0415 - only `check` pays for it
+
+    shown = {"type": "onnxruntime", "version": onnxruntime.__version__, "providers": list(backend.providers)}
+    available = onnxruntime.get_available_providers()
+    missing = [name for name in backend.providers if name not in available]
+    problem = f"backends.{alias}: this onnxruntime has no {', '.join(missing)}; it has {', '.join(available)}"
+    return Found(alias, shown, problem if missing else None)
+
+
+def _dataset(config: AgentConfig, alias: str, state: StateDir) -> Found:
+    dataset = config.datasets[alias]
+    shown: dict[str, Any] = {"format": dataset.format}
+    try:
+        data = prepare(alias, dataset.model_dump(mode="json"), state.cache)
+        for split in range(len(splits.NAMES)):
+            data.rows(split)
+    except DataError as e:
+        return Found(alias, shown, f"datasets.{alias}: {e}")
+    return Found(alias, {**shown, **_figures(data)})
+
+
+def _figures(data: Prepared) -> dict[str, Any]:
+    counts = {name: int((data.split == split).sum()) for split, name in enumerate(splits.NAMES)}
+    size = f"{data.size[1]}x{data.size[0]}" if data.size else "various"
+    return {
+        "images": len(data.labels),
+        "classes": data.classes,
+        "size": size,
+        "colour": "grey" if data.grey else "RGB",
+        "splits": counts,
+    }
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report for a person."""
+    machine = report.hardware
+    yield f"pool      {report.pool}"
+    yield f"cpu       {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB memory"
+    for name, found in (("pci", machine.pci), ("usb", machine.usb)):
+        yield f"{name}       " + ("; ".join(found) or "no accelerator found")
+    for backend in report.backends:
+        what = backend.shown.get("argv") or backend.shown["providers"]
+        yield f"backend   {backend.alias}: {backend.shown['type']} {' '.join(what)}{_marked(backend)}"
+    for dataset in report.datasets:
+        yield f"data set  {dataset.alias}: {dataset.shown['format']}{_in_words(dataset.shown)}{_marked(dataset)}"
+
+
+def _marked(found: Found) -> str:
+    return "  (can't be used, see below)" if found.problem else ""
+
+
+def _in_words(shown: dict[str, Any]) -> str:
+    if "images" not in shown:
+        return ""
+    counts = ", ".join(f"{count} {name.lower()}" for name, count in shown["splits"].items())
+    return f", {shown['images']} {shown['colour']} images {shown['size']}, {shown['classes']} classes: {counts}"

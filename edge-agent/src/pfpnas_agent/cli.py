@@ -1,0 +1,191 @@
+"""The command line of the device's owner."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from pfpnas_agent import logs
+from pfpnas_agent.config import AgentConfig, ConfigError, load
+from pfpnas_agent.state import StateDir, StateError
+from pfpnas_api.artifacts import ArtifactError
+from pfpnas_api.bus import AgentBus, BusError, connect, redacted
+
+INVALID = 2
+"""Exit code: the config, a file or an option is wrong; nothing was started."""
+
+app = typer.Typer(
+    name="pfpnas-agent",
+    help="Measure candidate networks on this device and its private data.\n\nIt reads tasks from one Redis server, "
+    "runs ONNX files (never code), and answers with a handful of numbers. Nothing listens here. Begin with 'check', "
+    "look at 'preview', then 'run'.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The agent's YAML file.", show_default=True)]
+State = Annotated[Path | None, typer.Option("--state", help="State directory, instead of the config's stateDir.")]
+DEFAULT_CONFIG = Path("agent.yaml")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def run(
+    config: Config = DEFAULT_CONFIG,
+    redis: Annotated[
+        str | None, typer.Option(help="Redis URL; goes before PFPNAS_REDIS_URL and the config's redis.url.")
+    ] = None,
+    state: State = None,
+) -> None:
+    """Serve tasks until stopped (Ctrl-C or SIGTERM).
+
+    Redis may come and go: the agent waits. A measurement that was finished is on disk and is sent later, not measured
+    again. The log goes to standard error, one JSON object a line, and stays on this device.
+    """
+    from pfpnas_agent.heart import Heart  # noqa: PLC0415 - each command loads what it needs
+    from pfpnas_agent.journal import Journal  # noqa: PLC0415
+    from pfpnas_agent.loop import Agent, refusal  # noqa: PLC0415
+    from pfpnas_agent.perform import Performer  # noqa: PLC0415
+
+    with _one_message():
+        settings, directory = _opened(config, state)
+        directory.lock()
+        url = settings.redis_url(redis, os.environ)
+        client = connect(url)
+        refused = refusal(client.ping)
+        if refused:
+            raise BusError(f"Redis at {redacted(url)} refuses this agent ({refused}): check user and password")
+        agent = directory.agent_id()
+    logs.to_stderr()
+    logs.info("agent starts", agent=agent, pool=settings.pool, redis=redacted(url), state=str(directory.root))
+    signal.signal(signal.SIGTERM, lambda number, frame: _stop(0))
+    signal.signal(signal.SIGINT, lambda number, frame: _stop(130))
+    bus = AgentBus(client, pool=settings.pool, agent=agent)
+    heart = Heart(AgentBus(connect(url), pool=settings.pool, agent=agent))
+    Agent(bus, heart, journal=Journal(directory.journal), performer=Performer(settings, directory)).run()
+
+
+@app.command()
+def check(
+    config: Config = DEFAULT_CONFIG,
+    state: State = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    pool: Annotated[str | None, typer.Option(help="Pool that an experiment names.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Look only at the data set of this alias.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Look only at the backend of this alias.")] = None,
+    head: Annotated[str | None, typer.Option(help="Head that an experiment names: Fitted or Supernet.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of the supernet's classes, for head Supernet.")] = None,
+) -> None:
+    """Show hardware, backends and data sets; exit with 2 if something can't be used. Sends nothing.
+
+    With --pool, --dataset, --backend, --head and --classes it answers for one experiment: is what it will ask for here?
+    """
+    from pfpnas_agent.checking import Expected, lines  # noqa: PLC0415
+    from pfpnas_agent.checking import check as checked  # noqa: PLC0415
+
+    with _one_message():
+        if head not in (None, "Fitted", "Supernet"):
+            raise ConfigError(f"--head is {head!r}; allowed are Fitted and Supernet")
+        settings, directory = _opened(config, state)
+        expected = Expected(pool=pool, dataset=dataset, backend=backend, head=head, classes=classes)
+        report = checked(settings, directory, expected)
+    if as_json:
+        typer.echo(json.dumps(report.document(), indent=2))
+    else:
+        for line in lines(report):
+            typer.echo(line)
+    if report.problems:
+        _fail("; ".join(report.problems))
+
+
+@app.command()
+def preview(config: Config = DEFAULT_CONFIG, state: State = None) -> None:
+    r"""Print the exact bytes that would be sent: a heartbeat, and the results of the journal (or a sample).
+
+    Line ends show as \r\n and the parts have their lengths before them, as Redis' protocol writes them. The agent also
+    asks: for tasks, and for the chunks of the models that they name.
+    """
+    from pfpnas_agent import preview as bytes_of  # noqa: PLC0415
+    from pfpnas_agent.journal import Journal  # noqa: PLC0415
+    from pfpnas_api.messages import Heartbeat  # noqa: PLC0415
+
+    with _one_message():
+        settings, directory = _opened(config, state)
+        agent = directory.agent_id()
+        kept = Journal(directory.journal).kept()
+    busy = Heartbeat(state="Busy", task_id=(kept or [bytes_of.SAMPLE])[-1].task_id)
+    typer.echo("# heartbeat, every 2 seconds: idle, busy")
+    for says in (Heartbeat(state="Idle"), busy):
+        typer.echo(_printable(bytes_of.heartbeat(settings.pool, agent, says)))
+    typer.echo("# results, one a task" if kept else "# result, one a task (a sample: the journal is empty)")
+    for measured in kept or [bytes_of.SAMPLE]:
+        typer.echo(_printable(bytes_of.result(settings.pool, agent, measured)))
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="The candidate, such as best/model.onnx of a run.")],
+    dataset: Annotated[str, typer.Option(help="Alias of the data set that the head is fitted to.")],
+    out: Annotated[Path, typer.Option(help="The deployable model to write.")],
+    config: Config = DEFAULT_CONFIG,
+    state: State = None,
+) -> None:
+    """Write the deployable model: the candidate's backbone and a head fitted here, in one ONNX file.
+
+    Input 'images' as the candidate's, output 'logits' for this data set's own classes. The head is fitted to the
+    training split only, so that the accuracy measured before is this file's. Needs the extra: pfpnas-agent[export].
+    """
+    from pfpnas_agent import export as exporting  # noqa: PLC0415
+    from pfpnas_agent.datasets import DataError  # noqa: PLC0415
+
+    with _one_message():
+        settings, directory = _opened(config, state)
+        try:
+            made = exporting.export(settings, directory, model=model, dataset=dataset, out=out)
+        except exporting.ExportError as e:
+            _fail(str(e))
+        except DataError as e:
+            _fail(f"datasets.{dataset}: {e}")
+    typer.echo(
+        f"{out}: {made.bytes} bytes, {made.classes} classes, head fitted to {made.train_images} images, "
+        f"validation accuracy {made.validation_accuracy:.4f}"
+    )
+
+
+def _opened(config: Path, state: Path | None) -> tuple[AgentConfig, StateDir]:
+    settings = load(config)
+    directory = StateDir(state or settings.state_dir)
+    directory.make()
+    return settings, directory
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, StateError, BusError, ArtifactError) as e:
+        _fail(str(e))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"pfpnas-agent: {message}", err=True)
+    raise typer.Exit(INVALID)
+
+
+def _printable(content: bytes) -> str:
+    return content.decode("ascii", errors="backslashreplace").replace("\r\n", "\\r\\n")
+
+
+def _stop(status: int) -> NoReturn:
+    raise SystemExit(status)

@@ -1,0 +1,272 @@
+"""The agent's own file: what the device's owner lends, by alias, and to whom. Nothing of it ever leaves."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+
+from pfpnas_api.kinds.common import Model, Name
+from pfpnas_api.kinds.experiment import Alias
+from pfpnas_api.quantities import SIZE
+
+ENV_REDIS = "PFPNAS_REDIS_URL"
+"""Overrides `redis.url`, so that one file serves in a pod too."""
+
+DEFAULT_BACKEND = "onnxruntime"
+"""Alias that is there without being configured: onnxruntime on the CPU."""
+
+
+class ConfigError(Exception):
+    """The file can't be used; one line that names the field and the remedy."""
+
+
+def _resolved(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path())
+    return Path(os.path.normpath(base / path.expanduser()))
+
+
+LocalPath = Annotated[Path, AfterValidator(_resolved)]
+"""A path; a relative one starts at the config file's folder."""
+
+
+def _is_size(text: str) -> str:
+    SIZE.parse(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(_is_size), Field(max_length=24)]
+
+
+class IDXFiles(Model):
+    """Two files in MNIST's format, plain or gzipped."""
+
+    images: LocalPath
+    labels: LocalPath
+
+
+class OneFile(Model):
+    """One `.npz` with the arrays `images` (n, h, w) or (n, h, w, 3), uint8, and `labels` (n), integers."""
+
+    path: LocalPath
+
+
+class OneFolder(Model):
+    """A folder with one folder of images for each class; classes are numbered in the order of their names."""
+
+    path: LocalPath
+
+
+class BinaryFiles(Model):
+    """Files in CIFAR's binary format (CIFAR-10's, or CIFAR-100's with its fine labels)."""
+
+    paths: Annotated[tuple[LocalPath, ...], Field(min_length=1)]
+
+
+class _Dataset(Model):
+    classes: Annotated[int, Field(ge=2, le=100_000)] | None = None
+    """Number of classes; as many as the labels show when it is left out."""
+
+
+class IDXDataset(_Dataset, IDXFiles):
+    """Private data in MNIST's format."""
+
+    format: Literal["IDX"]
+    validation: IDXFiles | None = None
+    test: IDXFiles | None = None
+
+
+class NPZDataset(_Dataset, OneFile):
+    """Private data as arrays."""
+
+    format: Literal["NPZ"]
+    validation: OneFile | None = None
+    test: OneFile | None = None
+
+
+class FolderDataset(_Dataset, OneFolder):
+    """Private data as image files."""
+
+    format: Literal["Folder"]
+    validation: OneFolder | None = None
+    test: OneFolder | None = None
+
+
+class CIFARDataset(_Dataset, BinaryFiles):
+    """Private data in CIFAR's format."""
+
+    format: Literal["CIFARBinary"]
+    validation: BinaryFiles | None = None
+    test: BinaryFiles | None = None
+
+
+Dataset = Annotated[IDXDataset | NPZDataset | FolderDataset | CIFARDataset, Field(discriminator="format")]
+"""`validation` and `test` name official splits; without them the pixels' digests decide."""
+
+
+class OnnxRuntimeBackend(Model):
+    """onnxruntime with these execution providers; a provider that isn't really used is an error."""
+
+    type: Literal["onnxruntime"]
+    providers: Annotated[tuple[str, ...], Field(min_length=1)] = ("CPUExecutionProvider",)
+
+
+class CommandBackend(Model):
+    """The owner's own program for an accelerator: called as `argv + [directory]`, without a shell."""
+
+    type: Literal["command"]
+    argv: Annotated[tuple[str, ...], Field(min_length=1)]
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    """For one call; a measurement makes up to three (candidate, reference, outputs)."""
+
+    @model_validator(mode="after")
+    def _program_is_found(self, info: ValidationInfo) -> "CommandBackend":
+        program = self.argv[0]
+        found = str(_resolved(Path(program), info)) if os.sep in program else shutil.which(program)
+        if found is None or not os.access(found, os.X_OK) or not os.path.isfile(found):
+            raise ValueError(f"argv: {program!r} is no program that can be run: write its full path")
+        object.__setattr__(self, "argv", (found, *self.argv[1:]))
+        return self
+
+
+Backend = Annotated[OnnxRuntimeBackend | CommandBackend, Field(discriminator="type")]
+
+
+class RedisConfig(Model):
+    """The one outward connection."""
+
+    url: Annotated[str, Field(min_length=1)] | None = None
+    password_file: LocalPath | None = None
+    """Its first line is the password, so that none needs to stand in the URL."""
+
+
+class Limits(Model):
+    """What one task may use of this device."""
+
+    max_model_size: Size = "256Mi"
+    max_seconds: Annotated[int, Field(ge=5, le=3600)] = 3600
+    """A task's deadline, if the task itself names a longer one."""
+    memory: Size | None = None
+    """Address space of the measuring process; a candidate that needs more fails as OutOfMemory."""
+
+    @property
+    def max_model_bytes(self) -> int:
+        """Bytes of the largest candidate that is accepted."""
+        return int(SIZE.parse(self.max_model_size))
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Bytes, or None without a limit."""
+        return None if self.memory is None else int(SIZE.parse(self.memory))
+
+
+class AgentConfig(Model):
+    """The whole file."""
+
+    pool: Alias
+    redis: RedisConfig = RedisConfig()
+    namespaces: Annotated[tuple[Name, ...], Field(min_length=1)] = ("default",)
+    """Experiments of other namespaces are refused."""
+    state_dir: LocalPath = Field(default=Path(".pfpnas-agent"), validate_default=True)
+    """Agent id, journal, and the cache of decoded images; readable by its owner only."""
+    datasets: dict[Alias, Dataset] = {}
+    backends: dict[Alias, Backend] = {}
+    limits: Limits = Limits()
+
+    def backend(self, alias: str) -> OnnxRuntimeBackend | CommandBackend | None:
+        """The backend of an alias, or None; `onnxruntime` is always there."""
+        if alias == DEFAULT_BACKEND and alias not in self.backends:
+            return OnnxRuntimeBackend(type="onnxruntime")
+        return self.backends.get(alias)
+
+    def redis_url(self, override: str | None, environment: Mapping[str, str]) -> str:
+        """Where Redis is: the override, else the environment, else the file; with the password file's password.
+
+        Raises:
+            ConfigError: none of them says it, or the password file can't be read.
+        """
+        url = override or environment.get(ENV_REDIS) or self.redis.url
+        if not url:
+            raise ConfigError(f"redis.url is missing: write it into the config, set {ENV_REDIS}, or pass --redis")
+        if self.redis.password_file is None:
+            return url
+        return _with_password(url, _first_line(self.redis.password_file))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"redis.passwordFile: {path} can't be read ({_reason(e)})") from e
+    if not lines or not lines[0]:
+        raise ConfigError(f"redis.passwordFile: {path} is empty: write the password on its first line")
+    return lines[0]
+
+
+def _with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    if ":" in user:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
+
+
+def load(path: Path) -> AgentConfig:
+    """Read the agent's file.
+
+    Raises:
+        ConfigError: missing, no YAML, an unknown field, a wrong value.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} can't be read: {_reason(e)}") from e
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+        raise ConfigError(f"{path} is no YAML{place}: {getattr(e, 'problem', None) or 'it is malformed'}") from e
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} holds no mapping: it starts with a line such as 'pool: my-devices'")
+    try:
+        # JSON on the way, since strict JSON knows sequences and paths as what a YAML author wrote.
+        text = json.dumps(document, default=str)
+        return AgentConfig.model_validate_json(text, strict=True, context={"base": path.parent.absolute()})
+    except ValidationError as e:
+        raise ConfigError(f"{path}: {_first_problem(e)}") from e
+
+
+_TAGS = {"IDX", "NPZ", "Folder", "CIFARBinary", "onnxruntime", "command"}
+
+
+def _first_problem(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_input=False)
+    # A misspelt field makes the right one missing as well: naming the misspelt one helps more.
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+    location = list(detail["loc"])
+    # A tagged union puts its tag into the location; the author never wrote it there.
+    where = [str(part) for at, part in enumerate(location) if not (at == 2 and part in _TAGS)]
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"{'.'.join(where) or 'the file'}: {_in_words(dict(detail))}{more}"
+
+
+def _in_words(detail: dict[str, Any]) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return "unknown field; check its spelling against the reference in the agent's README"
+        case "missing":
+            return "required, but missing"
+        case "union_tag_not_found":
+            return f"{detail['ctx']['discriminator']} is missing"
+        case "union_tag_invalid":
+            context = detail["ctx"]
+            return f"{context['discriminator']} is '{context['tag']}'; allowed are {context['expected_tags']}"
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or "it is no UTF-8 text")

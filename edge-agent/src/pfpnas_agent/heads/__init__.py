@@ -1,0 +1,1 @@
+"""Classifiers on a candidate's outputs. Labels, features and heads never leave the device."""
