@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import secrets
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,11 @@ class ArtifactStore(ABC):
 
     @abstractmethod
     def read_ref(self, name: str) -> dict[str, Any] | None:
-        """A reference, or None."""
+        """A reference, or None.
+
+        Raises:
+            ArtifactError: it is there, and unreadable.
+        """
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep what a job left behind, under its uid."""
@@ -103,61 +107,82 @@ class FolderStore(ArtifactStore):
     def put(self, content: bytes) -> ArtifactRef:  # noqa: D102
         digest = hashlib.sha256(content).hexdigest()
         target = self.path(digest)
-        if not target.exists() or target.stat().st_size != len(content):
+        if not _holds(target, content):
             write_atomically(target, content)
         return ArtifactRef(sha256=digest, size=len(content))
 
     def get(self, digest: str) -> bytes:  # noqa: D102
+        path = self.path(digest)
         try:
-            content = self.path(digest).read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError as e:
             raise ArtifactMissing(f"no artifact {digest} in {self.root}") from e
+        except OSError as e:
+            raise ArtifactError(f"can't read {path}: {e.strerror or e}") from e
         if hashlib.sha256(content).hexdigest() != digest:
-            raise ArtifactError(f"artifact {digest} is damaged: delete {self.path(digest)} and run again")
+            raise ArtifactError(f"artifact {digest} is damaged: delete {path} and run again")
         return content
 
     def has(self, digest: str) -> bool:  # noqa: D102
         return self.path(digest).exists()
 
     def delete(self, digest: str) -> None:  # noqa: D102
-        self.path(digest).unlink(missing_ok=True)
+        path = self.path(digest)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as e:
+            raise ArtifactError(f"can't delete {path}: {e.strerror or e}") from e
 
     def write_ref(self, name: str, value: dict[str, Any]) -> None:  # noqa: D102
         write_atomically(self._ref(name), json.dumps(value, sort_keys=True).encode())
 
     def read_ref(self, name: str) -> dict[str, Any] | None:  # noqa: D102
+        path = self._ref(name)
         try:
-            value = json.loads(self._ref(name).read_bytes())
+            value = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
+        except OSError as e:
+            raise ArtifactError(f"can't read {path}: {e.strerror or e}") from e
         except ValueError as e:
-            raise ArtifactError(f"reference {name} is unreadable: {e}") from e
-        return value if isinstance(value, dict) else None
+            raise ArtifactError(f"{path} is no JSON: delete it and run again") from e
+        if not isinstance(value, dict):
+            raise ArtifactError(f"{path} is no JSON object: delete it and run again")
+        return value
 
     def _ref(self, name: str) -> Path:
         if not _REF_NAME.fullmatch(name):
-            raise ArtifactError(f"{name!r} is no name of a reference")
+            raise ArtifactError(f"{name[:120]!r} is no name of a reference")
         return self.root / "refs" / f"{name}.json"
 
 
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has exactly this content; a damaged one has not, and is written anew."""
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
+
+
 def write_atomically(target: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees all of it or nothing.
+    """Write a file so that a reader, or a crash, sees all of it or nothing; its mode follows the umask.
 
     Raises:
         ArtifactError: it can't be written; names the file and the system's reason.
     """
+    # tempfile would make a file that only its owner may read.
+    temporary = target.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+            temporary.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
     except OSError as e:
         raise ArtifactError(f"can't write {target}: {e.strerror or e}") from e
@@ -167,8 +192,10 @@ def open_store(address: str) -> ArtifactStore:
     """The store at an address: a folder, or ``file://…``.
 
     Raises:
-        ArtifactError: a scheme that isn't known.
+        ArtifactError: no address, or a scheme that isn't known.
     """
+    if not address:
+        raise ArtifactError("the artifact store has no address: give a folder, or file://…")
     parsed = urlparse(address)
     if parsed.scheme in ("", "file"):
         return FolderStore(Path(unquote(parsed.path) if parsed.scheme else address))

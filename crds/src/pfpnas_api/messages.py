@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pfpnas_api.kinds.common import ArtifactRef, Digest, Model
 from pfpnas_api.kinds.experiment import Alias
@@ -16,6 +16,10 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 CHUNK_BYTES = 1024 * 1024
 """Size of a blob's chunks: small enough that a slow link gets one through before its socket times out."""
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""JSON has no infinity: it would arrive as nothing at all."""
 
 
 class MessageError(ValueError):
@@ -48,7 +52,7 @@ class Message(Model):
         if len(payload) > MAX_MESSAGE_BYTES:
             raise MessageError(f"{cls.__name__} has {len(payload)} bytes; allowed are {MAX_MESSAGE_BYTES}")
         try:
-            return cls.model_validate_json(payload, strict=True)
+            return cls.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
         except ValidationError as e:
             raise MessageError(f"no {cls.__name__}: {summary(e)}") from e
 
@@ -156,6 +160,12 @@ class MeasureResult(Message):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Wall time of the whole task at the agent."""
 
+    @model_validator(mode="after")
+    def _says_something(self) -> "MeasureResult":
+        if self.failure is None and self.latency is None and self.accuracy is None:
+            raise ValueError("a result needs a latency, an accuracy, or the failure that left none")
+        return self
+
 
 class Heartbeat(Message):
     """Agent → operator, at an interval, with expiry: still here, and what it holds."""
@@ -189,10 +199,10 @@ class LogEntry(Message):
     """Started, Finished: of the tuner's trials; None for one by hand."""
     architecture: Annotated[str, Field(max_length=512)] | None = None
     outcome: Literal["Scored", "Infeasible", "Failed"] | None = None
-    score: float | None = None
-    accuracy: float | None = None
-    latency_ms: float | None = None
-    violation: float | None = None
+    score: Finite | None = None
+    accuracy: Finite | None = None
+    latency_ms: Finite | None = None
+    violation: Finite | None = None
 
 
 class Suggestion(Message):
@@ -219,6 +229,7 @@ class Progress(Message):
     epochs: Annotated[int, Field(ge=0)] = 0
     eta_seconds: Annotated[float, Field(ge=0)] | None = None
     loss: float | None = None
+    """One that is no number (a training that diverges) is left out on the way."""
     accuracy: float | None = None
 
 
