@@ -62,8 +62,6 @@ def initialise(net: nn.Module, generator: torch.Generator | None = None) -> None
     its kernel's area. Linear layers: normal with standard deviation 0.01.
     """
     for name, parameter in net.named_parameters():
-        if parameter.is_meta:  # has no storage yet: `extract` assigns it
-            continue
         if parameter.ndim == 4:
             outputs, inputs, height, width = parameter.shape
             fan_out = height * width * (1 if inputs == 1 else outputs)

@@ -9,6 +9,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 from pfpnas_workloads.nets.elastic import NORM_EPSILON
 from pfpnas_workloads.nets.extract import arrays
 from pfpnas_workloads.nets.static import StaticBlock, StaticNet
+from pfpnas_workloads.nets.wire import join_model
 
 OPSET = 13
 """Operator set, old on purpose: onnxruntime reads it since 1.6, and vendors' compilers lag behind."""
@@ -42,7 +43,7 @@ def to_onnx(static: StaticNet, *, resolution: int | None = None) -> bytes:
     head = [graph.constant(name, graph.tensors[name]) for name in ("classifier.weight", "classifier.bias")]
     graph.add("Gemm", ["features", *head], "logits", transB=1)
     _declare(graph, static, side)
-    return bytes(graph.model.SerializeToString(deterministic=True))
+    return join_model(graph.model, graph.constants)
 
 
 def _trunk(graph: "_Graph", static: StaticNet) -> str:
@@ -80,6 +81,7 @@ class _Graph:
         self.tensors = tensors
         self.model = ModelProto(ir_version=IR_VERSION, producer_name="pfpnas")
         self.proto = self.model.graph
+        self.constants: list[tuple[str, Array]] = []
 
     def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append a node; returns `output`, its value's name."""
@@ -88,9 +90,7 @@ class _Graph:
 
     def constant(self, name: str, values: Array) -> str:
         """Append a float32 initializer; returns `name`."""
-        # Filled in place: each helper of onnx would copy the weights once more.
-        tensor = self.proto.initializer.add(name=name, data_type=TensorProto.FLOAT, dims=values.shape)
-        tensor.raw_data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        self.constants.append((name, values))
         return name
 
     def relu6(self, x: str) -> str:

@@ -23,10 +23,11 @@ def extract(supernet: Supernet, architecture: Architecture) -> StaticNet:
     Raises:
         ArchitectureError: `architecture` is not of the supernet's space.
     """
-    # Without storage, as everything is assigned below: drawing initial weights takes longer than slicing.
-    with torch.device("meta"):
-        static = StaticNet(supernet.space, architecture)
-    static.load_state_dict(_sliced(supernet, architecture), strict=True, assign=True)
+    static = StaticNet(supernet.space, architecture, draw=False).to(supernet.classifier.weight.device)
+    slices = _sliced(supernet, architecture)
+    for name, tensor in static.state_dict().items():
+        if tensor.is_floating_point():  # not BatchNorm's counters, which nobody reads
+            tensor.copy_(slices[name])
     return static.eval()
 
 
@@ -37,14 +38,14 @@ def arrays(static: StaticNet) -> dict[str, NDArray[np.float32]]:
 
 
 def _sliced(supernet: Supernet, architecture: Architecture) -> dict[str, Tensor]:
-    """The static net's state."""
+    """The static net's state, as views of the supernet's where they need no kernel matrix."""
     state: dict[str, Tensor] = {}
     for name in ("preparation", "stem", "feature", "classifier"):
         module: nn.Module = getattr(supernet, name)
-        state |= {f"{name}.{key}": tensor.clone() for key, tensor in module.state_dict().items()}
+        state |= {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
     for index, shape in enumerate(supernet.space.blocks(architecture)):
         tensors = _sliced_block(supernet.block(shape), shape)
-        state |= {f"blocks.{index}.{key}": _own(tensor) for key, tensor in tensors.items()}
+        state |= {f"blocks.{index}.{key}": tensor for key, tensor in tensors.items()}
     return state
 
 
@@ -63,11 +64,4 @@ def _sliced_block(block: ElasticBlock, shape: BlockShape) -> dict[str, Tensor]:
 
 
 def _sliced_norm(name: str, module: ElasticBatchNorm, channels: int) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {f"{name}.{key}": getattr(module, key)[:channels] for key in _NORM_TENSORS}
-    tensors[f"{name}.num_batches_tracked"] = torch.tensor(0)
-    return tensors
-
-
-def _own(tensor: Tensor) -> Tensor:
-    """A contiguous copy, which also lets go of the supernet's storage."""
-    return tensor.detach().clone(memory_format=torch.contiguous_format)
+    return {f"{name}.{key}": getattr(module, key)[:channels] for key in _NORM_TENSORS}

@@ -56,6 +56,7 @@ class StaticNet(nn.Module):
         mean: Mean of each channel of the training images in [0, 1].
         std: Standard deviation of each channel.
         generator: Source of the initial weights; torch's global one if None.
+        draw: Whether to draw initial weights; else they are undefined until the caller has set them all.
 
     Raises:
         ArchitectureError: `architecture` is not of `space`.
@@ -69,6 +70,7 @@ class StaticNet(nn.Module):
         mean: Sequence[float] = DEFAULT_MEAN,
         std: Sequence[float] = DEFAULT_STD,
         generator: torch.Generator | None = None,
+        draw: bool = True,
     ) -> None:
         super().__init__()
         self.space = space
@@ -79,7 +81,8 @@ class StaticNet(nn.Module):
         self.blocks = nn.ModuleList(map(StaticBlock, shapes))
         self.feature = ConvNormAct(shapes[-1].out_channels, space.feature_channels, kernel=1, stride=1)
         self.classifier = Classifier(space.feature_channels, space.classes)
-        initialise(self, generator)
+        if draw:
+            initialise(self, generator)
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features, `(n, features)`, of RGB images in [0, 1], `(n, 3, h, w)`, resized if need be."""
