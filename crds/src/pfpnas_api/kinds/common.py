@@ -83,6 +83,7 @@ class LocalReference(Model):
     """A reference to an object of the same namespace."""
 
     name: Name
+    """Of an object in the same namespace."""
 
 
 class ArtifactRef(Model):

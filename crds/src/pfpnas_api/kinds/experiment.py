@@ -77,7 +77,9 @@ class MeasurementSpec(Model):
     """How the agent measures."""
 
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Images an inference."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Of the backend, within one inference."""
     runs: Annotated[int, Field(ge=64, le=10_000)] = 64
     """Timed runs at least; the first two of every block are dropped besides."""
     warmup_seconds: Annotated[Decimal, Between(0, 60)] = "0.5"
@@ -115,8 +117,11 @@ class Constraint(Model):
     model_config = {"json_schema_extra": {"x-kubernetes-validations": [*_LIMIT_RULES, *_unit_rules()]}}
 
     metric: MetricName
+    """What is limited."""
     max: AnyQuantity | None = None
+    """Largest value allowed, with a unit of the metric: 85ms, 300M, 64Mi, 12mJ, "2.5" for Cost."""
     min: AnyQuantity | None = None
+    """Smallest value allowed, only for Throughput: 200/s."""
     max_relative: Decimal | None = None
     """A multiple of the reference model, which is the smallest subnet of the same checkpoint."""
 
@@ -157,6 +162,7 @@ class ObjectiveSpec(Model):
     """PenalizedAccuracy: accuracy, less latency/threshold times the penalty where latency exceeds its threshold.
     ConstraintFirst: feasible beats infeasible, then the smaller violation, then accuracy."""
     penalty_coefficient: Decimal = "0.2"
+    """Factor of latency/threshold in PenalizedAccuracy."""
     constraints: Annotated[
         tuple[Constraint, ...],
         Field(
@@ -183,7 +189,9 @@ class TunerSpec(Model):
     """Who proposes architectures."""
 
     algorithm: Literal["TPE", "RandomSearch", "Anneal"] = "TPE"
+    """How the next architecture is chosen."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Same seed and same results, same suggestions."""
     pseudo_trials: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Draws judged by the predictors for every batch of real trials."""
 
@@ -192,6 +200,7 @@ class BudgetSpec(Model):
     """How much may be spent. May change at any time."""
 
     max_trials: Annotated[int, Field(ge=1, le=100_000)]
+    """Trials of the tuner; those made by hand are not counted."""
     parallel_trials: Annotated[int, Field(ge=1, le=1000)] = 4
     """Trials under way at once."""
     max_failed_trials: Annotated[int, Field(ge=0, le=100_000)] = 10

@@ -70,9 +70,11 @@ class ShapesSpec(Model):
     samples: Annotated[int, Field(ge=100, le=1_000_000)] = 12_000
     """Training images."""
     validation_samples: Annotated[int, Field(ge=50, le=100_000)] = 2_000
+    """Validation images."""
     resolution: Annotated[int, Field(ge=16, le=64)] = 32
     """Side of the drawn images in pixels."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Same seed, same result."""
 
 
 class DatasetSpec(Model):
@@ -111,12 +113,15 @@ class TrainingSpec(Model):
     recipe: Literal["Sandwich"] = "Sandwich"
     """Sandwich rule with in-place distillation (BigNAS)."""
     epochs: Annotated[int, Field(ge=1, le=2000)] = 90
+    """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=2, le=65536)] = 256
+    """Images a step."""
     learning_rate: Annotated[Decimal, Between(1e-6, 10)] = "0.1"
     """Peak of the schedule (linear warm-up, then cosine), for the batch size given."""
     weight_decay: Annotated[Decimal, Between(0, 1)] = "0.00003"
     """On weights only, never on BatchNorm and biases."""
     label_smoothing: Annotated[Decimal, Between(0, 0.5)] = "0.1"
+    """Share of the target that is spread over all classes, 0 to 0.5."""
     distillation: Literal["InPlace", "None"] = "InPlace"
     """Subnets learn from the largest net of the same step, or from the labels."""
     shrink_after: Annotated[Decimal, Between(0, 0.95)] = "0.3"
@@ -128,6 +133,7 @@ class TrainingSpec(Model):
     augmentation: Literal["Standard", "None"] = "Standard"
     """Standard: padded random crop, and a horizontal flip where the format is of natural images."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Same seed, same result."""
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """Steps between checkpoints."""
     calibration_images: Annotated[int, Field(ge=64, le=10_000)] = 1024
@@ -144,6 +150,7 @@ class AccuracyPredictorSpec(Model):
     calibration_images: Annotated[int, Field(ge=32, le=10_000)] = 512
     """Training images for each one's BatchNorm."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Same seed, same result."""
 
 
 class SupernetSpec(Model):

@@ -37,6 +37,7 @@ class TrialSpec(Model):
     index: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """The tuner's number of it; only on the tuner's own."""
     origin: Origin = "User"
+    """Who proposed it."""
 
     @model_validator(mode="after")
     def _index_is_the_tuners(self) -> "TrialSpec":
