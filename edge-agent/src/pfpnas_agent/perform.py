@@ -120,7 +120,7 @@ def _run(job: Job, work: Path, task: MeasureTask) -> dict[str, Any]:
                 [sys.executable, "-I", "-m", "pfpnas_agent.measuring"],
                 directory,
                 deadline_seconds=max(0.0, job.deadline_seconds),
-                environment={name: value for name, value in os.environ.items() if name != ENV_REDIS},
+                environment=_environment(job.runs.threads),
                 lifeline=True,
             )
         finally:
@@ -128,6 +128,12 @@ def _run(job: Job, work: Path, task: MeasureTask) -> dict[str, Any]:
         if ended.output:
             logs.info("measuring process printed", task=task.task_id, output=ended.output)
         return _answer(ended, directory / ANSWER_FILE)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process', without Redis' password; the head is fitted with no more threads than the task has."""
+    kept = {name: value for name, value in os.environ.items() if name != ENV_REDIS}
+    return {**kept, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
 
 
 def _answer(ended: Ended, path: Path) -> dict[str, Any]:
