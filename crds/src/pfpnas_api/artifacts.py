@@ -64,6 +64,10 @@ class ArtifactStore(ABC):
         """Write or replace a reference, atomically."""
 
     @abstractmethod
+    def delete_ref(self, name: str) -> None:
+        """Remove a reference; one that is not there is no error."""
+
+    @abstractmethod
     def read_ref(self, name: str) -> dict[str, Any] | None:
         """A reference, or None.
 
@@ -135,6 +139,9 @@ class FolderStore(ArtifactStore):
 
     def write_ref(self, name: str, value: dict[str, Any]) -> None:  # noqa: D102
         write_atomically(self._ref(name), json.dumps(value, sort_keys=True).encode())
+
+    def delete_ref(self, name: str) -> None:  # noqa: D102
+        self._ref(name).unlink(missing_ok=True)
 
     def read_ref(self, name: str) -> dict[str, Any] | None:  # noqa: D102
         path = self._ref(name)

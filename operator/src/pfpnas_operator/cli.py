@@ -1,0 +1,144 @@
+"""`pfpnas`: run a search on this machine, check documents, look at results."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pfpnas_api.artifacts import ArtifactError
+from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
+from pfpnas_operator.local.agent import AgentError, check_target
+from pfpnas_operator.local.folder import FolderError, RunFolder
+from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.results import write_report
+from pfpnas_operator.local.run import RunRequest, perform
+from pfpnas_operator.local.server import RedisUnavailable
+from pfpnas_operator.local.status import status_lines
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_INVALID = 2
+EXIT_INFEASIBLE = 3
+EXIT_INTERRUPTED = 130
+
+USER_ERRORS = (DocumentError, FolderError, AgentError, RedisUnavailable, ArtifactError)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Platform-aware neural architecture search: a supernet is trained on public data, and an agent measures its "
+    "subnets on private data and private hardware.",
+)
+
+Paths = Annotated[list[Path], typer.Argument(help="Files, or folders with *.yaml, as for kubectl apply -f.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as experiment.budget.maxTrials=12."),
+]
+Name = Annotated[str | None, typer.Option("--experiment", help="Which one, where there are several.")]
+
+
+@app.command()
+def run(
+    paths: Paths,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/<experiment>.")] = None,
+    experiment: Name = None,
+    redis: Annotated[
+        str | None, typer.Option(help="A running Redis; default: one of its own for the time of the run.")
+    ] = None,
+    agent: Annotated[
+        bool, typer.Option("--agent/--no-agent", help="Start the agent of agent.yaml here, or wait for others.")
+    ] = True,
+    overrides: Set = None,
+) -> None:
+    """Train, search and measure on this machine; the same command goes on where it stopped.
+
+    PATHs hold a Supernet, a NASExperiment, and (unless --no-agent) the agent's agent.yaml.
+
+    Exit codes: 0 done; 2 invalid input, nothing was started; 3 no feasible architecture (the closest is reported);
+    130 interrupted; 1 anything else that failed.
+    """
+    request = RunRequest(
+        paths=tuple(paths),
+        out=out,
+        experiment=experiment,
+        redis_url=redis,
+        local_agent=agent,
+        overrides=tuple(overrides or ()),
+    )
+    raise typer.Exit(_guarded(lambda: perform(request, Console())))
+
+
+@app.command()
+def validate(paths: Paths, overrides: Set = None) -> None:
+    """Check documents, and the agent's file where there is one, without starting anything."""
+
+    def check() -> int:
+        documents = load(paths, overrides=overrides or ())
+        for warning in cross_check(documents):
+            typer.echo(f"warning: {warning}", err=True)
+        _check_agent(documents)
+        typer.echo(_counted(documents))
+        return EXIT_DONE
+
+    raise typer.Exit(_guarded(check))
+
+
+@app.command()
+def status(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Show how far a run is, or what came of it."""
+
+    def show() -> int:
+        for line in status_lines(_records(folder)):
+            typer.echo(line)
+        return EXIT_DONE
+
+    raise typer.Exit(_guarded(show))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Write report.json and report.html of a run anew, also while it runs."""
+
+    def write() -> int:
+        page = write_report(RunFolder(folder), _records(folder))
+        typer.echo(f"wrote {page} and {page.with_suffix('.json')}")
+        return EXIT_DONE
+
+    raise typer.Exit(_guarded(write))
+
+
+def _records(folder: Path) -> Records:
+    return Records.of(*RunFolder(folder).read())
+
+
+def _check_agent(documents: Documents) -> None:
+    if documents.agent_config_path is None:
+        return
+    for experiment in documents.experiments:
+        check_target(documents.agent_config_path, documents.supernet_of(experiment), experiment)
+
+
+def _counted(documents: Documents) -> str:
+    everything = (*documents.supernets, *documents.experiments, *documents.trials)
+    parts = [f"{one.kind}/{one.metadata.name}" for one in everything]
+    agent = f", agent {documents.agent_config_path}" if documents.agent_config_path else ""
+    return f"valid: {', '.join(parts) or 'no documents'}{agent}"
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    """The action's exit code; what a user did wrong as one readable message."""
+    try:
+        return action()
+    except USER_ERRORS as e:
+        typer.echo(str(e), err=True)
+        return EXIT_INVALID
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def main() -> None:
+    """Entry point."""
+    app()
