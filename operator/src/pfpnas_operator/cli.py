@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from pfpnas_api.artifacts import ArtifactError
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
 from pfpnas_operator.local.agent import AgentError, check_target
 from pfpnas_operator.local.folder import FolderError, RunFolder
@@ -122,7 +123,11 @@ def _check_agent(documents: Documents) -> None:
 
 
 def _counted(documents: Documents) -> str:
-    everything = (*documents.supernets, *documents.experiments, *documents.trials)
+    everything: tuple[Supernet | NASExperiment | Trial, ...] = (
+        *documents.supernets,
+        *documents.experiments,
+        *documents.trials,
+    )
     parts = [f"{one.kind}/{one.metadata.name}" for one in everything]
     agent = f", agent {documents.agent_config_path}" if documents.agent_config_path else ""
     return f"valid: {', '.join(parts) or 'no documents'}{agent}"
