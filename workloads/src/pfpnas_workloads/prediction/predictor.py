@@ -1,0 +1,119 @@
+"""The accuracy predictor as it is used: arrays and three matrix products, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from pfpnas_api.kinds.common import Digest, Model
+from pfpnas_api.spaces import Architecture, SearchSpace, SearchSpaceError
+from pfpnas_workloads.metadata import ContainerError, pack, unpack
+from pfpnas_workloads.prediction.encoding import Array, encode, width
+
+
+class PredictorError(ValueError):
+    """Bytes that are no accuracy predictor; the message says what is wrong."""
+
+
+class SpaceFields(Model):
+    """The fields of a `SearchSpace`."""
+
+    backbone: str
+    width_multiplier: float
+    kernel_sizes: tuple[int, ...]
+    expand_ratios: tuple[int, ...]
+    depths: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    classes: int
+
+
+class PredictorRecord(Model):
+    """The JSON beside the arrays."""
+
+    format: Literal["pfpnas-accuracy-predictor"] = "pfpnas-accuracy-predictor"
+    version: Literal[1] = 1
+    search_space: SpaceFields
+    checkpoint: Digest
+    """Of the supernet whose subnets were evaluated."""
+    layers: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer: weight `(inputs, outputs)`, bias `(outputs,)`."""
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class AccuracyPredictor:
+    """Accuracy on the public validation split, predicted from the architecture alone.
+
+    Attributes:
+        space: The search space it knows.
+        checkpoint: SHA-256 of the supernet's checkpoint: labels of other weights would be stale.
+        layers: A multi-layer perceptron with ReLU between its layers; the last one has a single output.
+    """
+
+    space: SearchSpace
+    checkpoint: str
+    layers: tuple[Layer, ...]
+
+    def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+        """Accuracies in [0, 1], `(len(architectures),)`.
+
+        Raises:
+            ArchitectureError: One is not of `space`.
+        """
+        x = encode(self.space, architectures)
+        for layer in self.layers[:-1]:
+            x = np.maximum(x @ layer.weight + layer.bias, 0)
+        last = self.layers[-1]
+        accuracies: NDArray[np.float32] = np.clip((x @ last.weight + last.bias)[:, 0], 0, 1)
+        return accuracies
+
+    def save(self) -> bytes:
+        """A safetensors file; equal predictors give equal bytes."""
+        record = PredictorRecord(
+            search_space=SpaceFields(**asdict(self.space)), checkpoint=self.checkpoint, layers=len(self.layers)
+        )
+        arrays = {}
+        for index, layer in enumerate(self.layers):
+            arrays[f"{index}.weight"], arrays[f"{index}.bias"] = layer.weight, layer.bias
+        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, pack(record.document()))
+
+    @classmethod
+    def load(cls, content: bytes) -> "AccuracyPredictor":
+        """The predictor in a file that `save` made.
+
+        Raises:
+            PredictorError: Not such a file, of another version, or its arrays don't fit.
+        """
+        try:
+            record = PredictorRecord.model_validate(unpack(content))
+            space = SearchSpace(**record.search_space.model_dump())
+            arrays = load(content)
+        except (ContainerError, ValidationError, SearchSpaceError, SafetensorError) as e:
+            raise PredictorError(f"no accuracy predictor: {e}") from e
+        return cls(space, record.checkpoint, _layers(arrays, record.layers, inputs=width(space)))
+
+
+def _layers(arrays: dict[str, Array], count: int, *, inputs: int) -> tuple[Layer, ...]:
+    """The layers by number, checked: each takes what the one before gives."""
+    names = {f"{index}.{part}" for index in range(count) for part in ("weight", "bias")}
+    if count < 1 or arrays.keys() != names:
+        raise PredictorError(f"no accuracy predictor: {count} layers are announced, arrays are {sorted(arrays)[:6]}")
+    layers = tuple(Layer(arrays[f"{index}.weight"], arrays[f"{index}.bias"]) for index in range(count))
+    sizes = [inputs, *(len(layer.bias) for layer in layers)]
+    fits = all(layer.weight.shape == size for layer, size in zip(layers, pairwise(sizes), strict=True))
+    finite = all(np.isfinite(array).all() and array.dtype == np.float32 for array in arrays.values())
+    if sizes[-1] != 1 or not fits or not finite:
+        raise PredictorError(f"no accuracy predictor: arrays of odd shape or value for {inputs} inputs")
+    return layers
