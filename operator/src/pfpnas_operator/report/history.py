@@ -1,0 +1,133 @@
+"""Score over trials, with the best so far, and the hypervolume of the front below it."""
+
+from pfpnas_operator.report.frame import (
+    Area,
+    cross,
+    grid_x,
+    grid_y,
+    key_cross,
+    key_dot,
+    key_line,
+    key_triangle,
+    legend,
+    point_kind,
+    radius,
+    tip,
+    triangle,
+)
+from pfpnas_operator.report.markup import Markup, circle, details, figure, joined, path, table, text
+from pfpnas_operator.report.scales import Scale, scale_for
+from pfpnas_operator.report.schema import Point, Report
+from pfpnas_operator.report.units import milliseconds
+
+_AREA = Area(left=64, top=44, right=936, bottom=304)
+_BELOW = Area(left=64, top=344, right=936, bottom=424)
+_HEIGHT = 476
+
+
+def draw_history(report: Report) -> Markup | None:
+    """The figure with its table, or None while no trial has a score."""
+    points = report.points
+    scored = [point for point in points if point.score is not None]
+    if not scored:
+        return None
+    x = Scale(0.5, max(2, len(points)) + 0.5, _AREA.left, _AREA.right)
+    y, low = _score_scale(scored)
+    below = [point for point in scored if (point.score or 0.0) < low]
+    failed = [point for point in points if point.outcome == "Failed"]
+    shapes = [
+        grid_y(_AREA, y, lambda value: f"{value:.3g}", title="score", wanted=5),
+        _steps(points, x, y, low=low),
+        *(
+            circle(x(p.order), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p))
+            for p in scored
+            if p not in below
+        ),
+        *(triangle(x(p.order), _AREA.bottom - 6, tip(p)) for p in below),
+        *(cross(x(p.order), _AREA.bottom - 6, tip(p)) for p in failed),
+        _hypervolume(points, x),
+    ]
+    best = report.points[-1].best_score_so_far
+    description = f"Scores of {len(scored)} trials in the order of finishing" + (
+        f"; the best is {best:.4f}." if best else "."
+    )
+    drawn = figure(
+        "history",
+        "Score over trials",
+        description,
+        joined(shapes),
+        height=_HEIGHT,
+        legend=_legend(points, below=bool(below), failed=bool(failed)),
+    )
+    return joined([drawn, details("When the best changed, as a table", _table(report))])
+
+
+def _score_scale(scored: list[Point]) -> tuple[Scale, float]:
+    """The axis, and the value below which marks are put on its lower edge: one slow candidate has a score so low that
+    the differences that matter would vanish."""
+    scores = [point.score for point in scored if point.score is not None]
+    good = [point.score for point in scored if point.score is not None and point.outcome == "Feasible"]
+    shown = scores
+    if len(good) >= 3:
+        least = min(good) - max(max(good) - min(good), 0.01)
+        shown = [score for score in scores if score >= least]
+    # Room below, so that marks on the edge don't cover the lowest of the others.
+    scale = scale_for(shown, (_AREA.bottom - 14, _AREA.top))
+    return Scale(scale.low, scale.high, _AREA.bottom - 14, _AREA.top), min(shown)
+
+
+def _steps(points: tuple[Point, ...], x: Scale, y: Scale, *, low: float) -> Markup:
+    stairs: list[tuple[float, float]] = []
+    for point in points:
+        if point.best_score_so_far is None:
+            continue
+        height = y(max(low, point.best_score_so_far))
+        if stairs:
+            stairs.append((x(point.order), stairs[-1][1]))
+        stairs.append((x(point.order), height))
+    return path(stairs, kind="so-far") if len(stairs) > 1 else Markup("")
+
+
+def _hypervolume(points: tuple[Point, ...], x: Scale) -> Markup:
+    known = [(point.order, point.hypervolume) for point in points if point.hypervolume is not None]
+    axis = grid_x(_BELOW, x, lambda value: f"{value:g}", title="trials finished", lines=False)
+    if not known:
+        return axis
+    y = Scale(0.0, max(value for _, value in known) * 1.1 or 1.0, _BELOW.bottom, _BELOW.top)
+    stairs = [(x(known[0][0]), y(known[0][1]))]
+    for order, value in known[1:]:
+        stairs += [(x(order), stairs[-1][1]), (x(order), y(value))]
+    filled = [(stairs[0][0], _BELOW.bottom), *stairs, (stairs[-1][0], _BELOW.bottom)]
+    grid = grid_y(_BELOW, y, lambda value: f"{value:.2g}", title="hypervolume of the front", wanted=2)
+    last = text(_BELOW.right, stairs[-1][1] - 6, f"{known[-1][1]:.3f}", kind="tick", anchor="end")
+    return joined([grid, path(filled, kind="volume", closed=True), path(stairs, kind="volume-edge"), axis, last])
+
+
+def _legend(points: tuple[Point, ...], *, below: bool, failed: bool) -> Markup:
+    outcomes = {point.outcome for point in points}
+    entries = [(key_line("so-far"), "best so far")]
+    entries += [(key_dot("dot feasible"), "meets every limit")] if "Feasible" in outcomes else []
+    entries += [(key_dot("dot infeasible"), "breaks a limit")] if "Infeasible" in outcomes else []
+    entries += [(key_triangle(), "score below the axis")] if below else []
+    entries += [(key_cross(), "failed")] if failed else []
+    return legend(entries)
+
+
+def _table(report: Report) -> Markup:
+    rows, last = [], None
+    for point in report.points:
+        if point.best_so_far is None or point.best_so_far == last:
+            continue
+        last = point.best_so_far
+        rows.append(
+            (
+                (str(point.order), point.order),
+                point.trial,
+                (f"{point.score:.4f}" if point.score is not None else "–", point.score),
+                (milliseconds(point.latency_p50), point.latency_p50),
+                "yes" if point.outcome == "Feasible" else "no",
+                (f"{point.hypervolume:.4f}" if point.hypervolume is not None else "–", point.hypervolume),
+            )
+        )
+    head = ("Trials finished", "New best", "Score", "Latency p50", "Meets limits", "Hypervolume")
+    return table(head, rows, caption="Trials that were the best when they finished")

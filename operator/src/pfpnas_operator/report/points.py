@@ -1,0 +1,119 @@
+"""Finished trials as points, with the front and the best so far at each of them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from statistics import median
+
+from pfpnas_api.kinds import Accuracy, NASExperiment, Trial, TrialMetrics, find_condition, is_true
+from pfpnas_api.scoring import FrontPoint, Judgement, hypervolume, insert_point, is_better
+from pfpnas_operator.report.schema import Outcome, Point, Threshold
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+def finished_trials(experiment: NASExperiment, trials: Iterable[Trial]) -> list[Trial]:
+    """The experiment's finished trials in the order of finishing."""
+    name, namespace = experiment.metadata.name, experiment.metadata.namespace
+    mine = [
+        trial
+        for trial in trials
+        if trial.finished and trial.spec.experiment_ref.name == name and trial.metadata.namespace == namespace
+    ]
+    return sorted(mine, key=lambda trial: (trial.status.finished_at or _BEFORE_ALL, trial.metadata.name))
+
+
+def threshold_of(experiment: NASExperiment, finished: Sequence[Trial]) -> Threshold | None:
+    """The latency limit in milliseconds; a relative one by the median of the reference model over all trials."""
+    limit = experiment.spec.objective.constraint("Latency")
+    if limit is None:
+        return None
+    if not limit.relative:
+        return Threshold(milliseconds=limit.limit)
+    latencies = [trial.status.metrics.latency_milliseconds for trial in finished if trial.status.metrics]
+    references = [latency.reference for latency in latencies if latency and latency.reference]
+    return Threshold(milliseconds=limit.limit * median(references) if references else None, relative=limit.limit)
+
+
+def build_points(finished: Sequence[Trial], *, best: str | None) -> tuple[Point, ...]:
+    """A point for every finished trial; progress and front are added by `with_progress`."""
+    return tuple(_point(trial, order, best=best) for order, trial in enumerate(finished, start=1))
+
+
+def _point(trial: Trial, order: int, *, best: str | None) -> Point:
+    status, metrics = trial.status, trial.status.metrics or TrialMetrics()
+    latency = metrics.latency_milliseconds
+    return Point(
+        trial=trial.metadata.name,
+        order=order,
+        architecture=trial.spec.architecture,
+        origin=trial.spec.origin,
+        outcome=_outcome(trial),
+        reason=_reason(trial),
+        score=status.score,
+        accuracy=metrics.accuracy,
+        standard_error=standard_error(metrics),
+        accuracy_skipped=metrics.accuracy_skipped,
+        latency_p50=latency.p50 if latency else None,
+        latency_p90=latency.p90 if latency else None,
+        latency_relative=latency.relative if latency else None,
+        flops=metrics.flops,
+        parameters=metrics.parameters,
+        model_bytes=metrics.model_bytes,
+        predicted_accuracy=status.predicted.public_accuracy if status.predicted else None,
+        best=trial.metadata.name == best,
+    )
+
+
+def _outcome(trial: Trial) -> Outcome:
+    if is_true(trial.status.conditions, "Failed"):
+        return "Failed"
+    return "Feasible" if trial.status.feasible else "Infeasible"
+
+
+def _reason(trial: Trial) -> str | None:
+    failed = find_condition(trial.status.conditions, "Failed")
+    if failed is not None and failed.status == "True":
+        return failed.reason
+    succeeded = find_condition(trial.status.conditions, "Succeeded")
+    return succeeded.message or None if succeeded else None
+
+
+def standard_error(metrics: TrialMetrics) -> float | None:
+    """Of the accuracy; None where it was skipped or its number of images is not known."""
+    if metrics.accuracy is None or not metrics.accuracy_samples:
+        return None
+    return Accuracy(value=metrics.accuracy, samples=metrics.accuracy_samples).standard_error
+
+
+def reference_latency(points: Iterable[Point], threshold: Threshold | None) -> float | None:
+    """Where the hypervolume is measured from: the limit, or the slowest trial when there is none."""
+    if threshold and threshold.milliseconds:
+        return threshold.milliseconds
+    return max((p.latency_p50 for p in points if p.latency_p50 and p.accuracy is not None), default=None)
+
+
+def with_progress(
+    points: Sequence[Point], finished: Sequence[Trial], *, reference: float | None
+) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """The points with best, front and hypervolume so far, and the trials of the final front by rising latency."""
+    front: tuple[FrontPoint, ...] = ()
+    best: tuple[str, Judgement] | None = None
+    grown: list[Point] = []
+    for point, trial in zip(points, finished, strict=True):
+        if point.outcome != "Failed":
+            judged = _judgement(point, violation=trial.status.violation or 0.0)
+            if best is None or is_better(judged, best[1]):
+                best = (point.trial, judged)
+            if point.accuracy is not None and point.latency_p50 is not None:
+                front = insert_point(front, FrontPoint(point.accuracy, point.latency_p50, point.trial))
+        volume = hypervolume(front, reference_latency=reference) / reference if front and reference else None
+        so_far = {"best_so_far": best[0], "best_score_so_far": best[1].score} if best else {}
+        grown.append(point.model_copy(update={**so_far, "hypervolume": volume}))
+    names = tuple(point.key for point in front)
+    return tuple(point.model_copy(update={"on_front": point.trial in names}) for point in grown), names
+
+
+def _judgement(point: Point, *, violation: float) -> Judgement:
+    return Judgement(
+        score=point.score, feasible=point.outcome == "Feasible", violation=violation, accuracy=point.accuracy
+    )

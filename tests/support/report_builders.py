@@ -1,0 +1,257 @@
+"""A finished search as documents: a Supernet, an experiment and trials whose figures follow from their architectures."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from pfpnas_api.kinds import (
+    Accuracy,
+    ArtifactRef,
+    CheckpointStatus,
+    Condition,
+    Evaluation,
+    Latency,
+    LocalReference,
+    Metadata,
+    NASExperiment,
+    NASExperimentStatus,
+    PredictedMetrics,
+    RankedTrial,
+    Supernet,
+    Trial,
+    TrialCounts,
+    TrialMetrics,
+    TrialSpec,
+    TrialStatus,
+)
+from pfpnas_api.kinds.supernet import AccuracyPredictorStatus, SupernetStatus
+from pfpnas_api.scoring import is_better, judge
+from pfpnas_api.spaces import Architecture, SearchSpace, cost
+
+START = datetime(2026, 3, 14, 9, 0, 0, tzinfo=UTC)
+SAMPLES = 357
+"""Images of a fifth of scikit-learn's digits."""
+
+
+def make_supernet(*, trained: bool = True) -> Supernet:
+    """A small MobileNetV2 on drawn shapes."""
+    supernet = Supernet.model_validate(
+        {
+            "metadata": {"name": "shapes"},
+            "spec": {
+                "searchSpace": {
+                    "backbone": "MobileNetV2",
+                    "widthMultiplier": "0.25",
+                    "kernelSizes": [3, 5],
+                    "expandRatios": [2, 3, 4],
+                    "depths": [1, 2],
+                    "resolutions": [16, 24],
+                },
+                "dataset": {"format": "Shapes"},
+                "training": {"epochs": 12},
+            },
+        }
+    )
+    return supernet.model_copy(update={"status": _supernet_status()}) if trained else supernet
+
+
+def _supernet_status() -> SupernetStatus:
+    return SupernetStatus(
+        checkpoint=CheckpointStatus(
+            uri="sha256:" + "a" * 64,
+            sha256="a" * 64,
+            size=1000,
+            calibration=ArtifactRef(sha256="b" * 64, size=1000),
+            classes=10,
+            largest_accuracy=0.873,
+            smallest_accuracy=0.792,
+        ),
+        predictor=AccuracyPredictorStatus(
+            uri="sha256:" + "c" * 64,
+            size=1000,
+            sha256="c" * 64,
+            samples=120,
+            kendall_tau=0.78,
+            mean_absolute_error=0.006,
+            constant_mean_absolute_error=0.017,
+        ),
+        started_at=START - timedelta(minutes=5),
+        finished_at=START - timedelta(seconds=20),
+    )
+
+
+def make_experiment(*, name: str = "digits", limit: str | None = '"2.0"', **spec: object) -> NASExperiment:
+    """An experiment with a latency limit relative to the smallest subnet, or (limit `85ms`) an absolute one."""
+    constraints: list[dict[str, str]] = [{"metric": "Parameters", "max": "400k"}]
+    if limit is not None:
+        field = "max" if limit.endswith("s") else "maxRelative"
+        constraints.insert(0, {"metric": "Latency", field: limit.strip('"')})
+    return NASExperiment.model_validate(
+        {
+            "metadata": {"name": name},
+            "spec": {
+                "supernetRef": {"name": "shapes"},
+                "target": {"pool": "local", "dataset": "digits"},
+                "objective": {"constraints": constraints},
+                "tuner": {"algorithm": "TPE", "seed": 1},
+                "budget": {"maxTrials": 32, "parallelTrials": 4},
+                **spec,
+            },
+        }
+    )
+
+
+def make_trial(
+    index: int,
+    architecture: Architecture,
+    *,
+    experiment: NASExperiment,
+    space: SearchSpace,
+    accuracy: float | None,
+    p50: float,
+    reference: float = 0.42,
+) -> Trial:
+    """A measured trial, judged by the experiment's objective; accuracy None: it was skipped."""
+    costs = cost(space, architecture)
+    metrics = TrialMetrics(
+        accuracy=accuracy,
+        accuracy_samples=None if accuracy is None else SAMPLES,
+        accuracy_skipped=accuracy is None,
+        latency_milliseconds=Latency(p50=p50, p90=p50 * 1.08, mad=p50 * 0.01, runs=96, reference=reference),
+        flops=costs.flops,
+        macs=costs.macs,
+        parameters=costs.parameters,
+        model_bytes=costs.model_bytes,
+        peak_memory_bytes=48_000_000,
+    )
+    judged = judge(experiment.spec.objective, metrics)
+    moment = START + timedelta(seconds=6 * index)
+    status = TrialStatus(
+        conditions=(_condition("Succeeded", "Scored", ", ".join(judged.broken), moment),),
+        metrics=metrics,
+        predicted=PredictedMetrics(public_accuracy=0.8),
+        score=judged.score,
+        feasible=judged.feasible,
+        violation=judged.violation,
+        artifact=ArtifactRef(sha256=f"{index:064x}", size=costs.model_bytes),
+        build_milliseconds=31.0 + index % 5,
+        built_at=moment,
+        finished_at=moment + timedelta(seconds=4.5),
+    )
+    return Trial(metadata=_trial_name(experiment, index), spec=_spec(experiment, index, architecture), status=status)
+
+
+def make_failed_trial(
+    index: int, architecture: Architecture, *, experiment: NASExperiment, reason: str = "OutOfMemory"
+) -> Trial:
+    """A trial that ended without figures."""
+    moment = START + timedelta(seconds=6 * index + 1)
+    status = TrialStatus(conditions=(_condition("Failed", reason, "", moment),), finished_at=moment)
+    return Trial(metadata=_trial_name(experiment, index), spec=_spec(experiment, index, architecture), status=status)
+
+
+def _trial_name(experiment: NASExperiment, index: int) -> Metadata:
+    return Metadata(name=f"{experiment.metadata.name}-{index:04d}")
+
+
+def _spec(experiment: NASExperiment, index: int, architecture: Architecture) -> TrialSpec:
+    reference = LocalReference(name=experiment.metadata.name)
+    return TrialSpec(experiment_ref=reference, architecture=architecture.id, index=index, origin="Tuner")
+
+
+def _condition(kind: str, reason: str, broken: str, moment: datetime) -> Condition:
+    message = f"over the limit: {broken}" if broken else ""
+    return Condition(type=kind, status="True", reason=reason, message=message, last_transition_time=moment)
+
+
+def simulated_trials(
+    experiment: NASExperiment, space: SearchSpace, *, count: int = 32, failed: Iterable[int] = (), seed: int = 3
+) -> list[Trial]:
+    """Measured trials: latency grows with MACs and blocks, accuracy saturates, both with noise; the last ones are
+    mutations of good ones, as a tuner would propose them."""
+    rng = np.random.default_rng(seed)
+    failing, trials = set(failed), []
+    for index in range(count):
+        late = index > count // 3 and rng.random() < 0.6
+        architecture = space.sample(rng)
+        if late:
+            good = max((t for t in trials if t.status.score is not None), key=lambda t: t.status.score or 0.0)
+            architecture = space.mutate(space.parse(good.spec.architecture), rng, probability=0.25)
+        if index in failing:
+            trials.append(make_failed_trial(index, architecture, experiment=experiment))
+            continue
+        trials.append(_simulate(index, architecture, experiment=experiment, space=space, rng=rng))
+    return trials
+
+
+def _simulate(
+    index: int, architecture: Architecture, *, experiment: NASExperiment, space: SearchSpace, rng: np.random.Generator
+) -> Trial:
+    macs = cost(space, architecture).macs
+    p50 = 0.10 + 0.035 * sum(architecture.depths) + macs / 3.5e6 + abs(rng.normal(0, 0.01))
+    share = 0.985 - 0.12 * np.exp(-macs / 9e5) + rng.normal(0, 0.007)
+    hits = round(float(np.clip(share, 0.5, 1.0)) * SAMPLES)
+    skipped = p50 > 1.35
+    return make_trial(
+        index,
+        architecture,
+        experiment=experiment,
+        space=space,
+        accuracy=None if skipped else hits / SAMPLES,
+        p50=round(p50, 4),
+        reference=round(0.42 * (1 + rng.normal(0, 0.015)), 4),
+    )
+
+
+def with_result(experiment: NASExperiment, trials: Sequence[Trial], *, evaluated: bool = True) -> NASExperiment:
+    """The experiment at its end: counts, best, conditions and (unless told otherwise) the evaluations on test."""
+    best: RankedTrial | None = None
+    for trial in trials:
+        if trial.status.metrics is not None:
+            ranked = _ranked(trial)
+            best = ranked if is_better(ranked, best) else best
+    failed = sum(trial.status.metrics is None for trial in trials)
+    infeasible = sum(trial.status.feasible is False for trial in trials)
+    kind = "Succeeded" if best is not None and best.feasible else "Failed"
+    reason = "BudgetSpent" if best is not None else "TooManyFailures"
+    end = START + timedelta(seconds=6 * len(trials) + 10)
+    status = NASExperimentStatus(
+        conditions=(_condition(kind, reason, "", end),),
+        trials=TrialCounts(
+            created=len(trials), succeeded=len(trials) - failed, failed=failed, infeasible=infeasible
+        ),
+        best=best,
+        evaluations=make_evaluations(best) if best and evaluated else (),
+        started_at=START,
+        search_finished_at=end,
+        finished_at=end + timedelta(seconds=30),
+    )
+    return experiment.model_copy(update={"status": status})
+
+
+def _ranked(trial: Trial) -> RankedTrial:
+    status = trial.status
+    assert status.metrics is not None
+    return RankedTrial(
+        trial=trial.metadata.name,
+        architecture=trial.spec.architecture,
+        score=status.score,
+        feasible=bool(status.feasible),
+        violation=status.violation or 0.0,
+        metrics=status.metrics,
+        artifact=status.artifact,
+    )
+
+
+def make_evaluations(best: RankedTrial) -> tuple[Evaluation, ...]:
+    """The best and its four baselines on the test split."""
+    latency = best.metrics.latency_milliseconds
+    rows = (("best", 0.969, latency.p50 if latency else None), ("largest", 0.978, 1.31), ("smallest", 0.927, 0.42))
+    measured = [_evaluation(name, share, p50) for name, share, p50 in rows]
+    return (*measured, _evaluation("untrained", 0.902, None), _evaluation("rawPixels", 0.919, None))
+
+
+def _evaluation(name: str, share: float, p50: float | None) -> Evaluation:
+    accuracy = Accuracy(value=round(share * SAMPLES) / SAMPLES, samples=SAMPLES)
+    return Evaluation.model_validate({"name": name, "accuracy": accuracy, "latencyMs": p50})
