@@ -65,12 +65,20 @@ def peer_build(space: SearchSpace) -> Build | None:
     def build(architecture: Architecture) -> int:
         supernet.set_active_subnet(**peer_settings(architecture))
         subnet = supernet.get_active_subnet(preserve_weight=True).eval()
-        assert sum(p.numel() for p in subnet.parameters()) == cost(space, architecture).parameters
         file = io.BytesIO()
         torch.onnx.export(subnet, (image,), file, dynamo=False)
-        return len(file.getvalue())
+        return file.tell()
 
+    check_same_net(supernet, space)
     return build
+
+
+def check_same_net(peer: Any, space: SearchSpace) -> None:
+    """Make sure that the peer builds the same nets: as many parameters for a random architecture."""
+    architecture = space.sample(np.random.default_rng(1))
+    peer.set_active_subnet(**peer_settings(architecture))
+    parameters = sum(p.numel() for p in peer.get_active_subnet(preserve_weight=True).parameters())
+    assert parameters == cost(space, architecture).parameters
 
 
 def peer_settings(architecture: Architecture) -> dict[str, list[int]]:

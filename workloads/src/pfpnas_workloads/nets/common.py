@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pfpnas_workloads.nets.elastic import NORM_EPSILON, NORM_MOMENTUM
+
 DEFAULT_MEAN = (0.5, 0.5, 0.5)
 """Subtracted from each channel of an image in [0, 1], where the data set's own mean is not given."""
 
@@ -55,6 +57,16 @@ class Classifier(nn.Linear):
         """Draw nothing, as in `Conv`."""
 
 
+class Norm(nn.BatchNorm2d):
+    """BatchNorm with the constants that elastic layers use too, its scales and shifts left to `initialise`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+
+    def reset_parameters(self) -> None:
+        """Set nothing, as in `Conv`; the running statistics are neutral from construction."""
+
+
 def initialise(net: nn.Module, generator: torch.Generator | None = None) -> None:
     """Draw the weights of all convolutions and linear layers; BatchNorm and kernel matrices begin neutral.
 
@@ -68,5 +80,7 @@ def initialise(net: nn.Module, generator: torch.Generator | None = None) -> None
             nn.init.normal_(parameter, std=sqrt(2 / fan_out), generator=generator)
         elif name.endswith("classifier.weight"):
             nn.init.normal_(parameter, std=0.01, generator=generator)
-        elif name.endswith("classifier.bias"):
+        elif name.endswith("norm.weight"):
+            nn.init.ones_(parameter)
+        elif name.endswith(".bias"):
             nn.init.zeros_(parameter)

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pfpnas_api.spaces import Architecture, BlockShape, SearchSpace
-from pfpnas_workloads.nets.common import DEFAULT_MEAN, DEFAULT_STD, Classifier, Conv, Preparation, initialise
-from pfpnas_workloads.nets.elastic import NORM_EPSILON, NORM_MOMENTUM
+from pfpnas_workloads.nets.common import DEFAULT_MEAN, DEFAULT_STD, Classifier, Conv, Norm, Preparation, initialise
 
 
 class ConvNormAct(nn.Module):
@@ -17,7 +16,7 @@ class ConvNormAct(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int, stride: int) -> None:
         super().__init__()
         self.conv = Conv(in_channels, out_channels, kernel=kernel, stride=stride)
-        self.norm = norm(out_channels)
+        self.norm = Norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(n, in, h, w)` to `(n, out, h / stride, w / stride)`."""
@@ -33,11 +32,11 @@ class StaticBlock(nn.Module):
         self.shape = shape
         if shape.has_expansion:
             self.expand_conv = Conv(shape.in_channels, mid, kernel=1)
-            self.expand_norm = norm(mid)
+            self.expand_norm = Norm(mid)
         self.depthwise_conv = nn.Conv2d(mid, mid, shape.kernel, shape.stride, shape.kernel // 2, groups=mid, bias=False)
-        self.depthwise_norm = norm(mid)
+        self.depthwise_norm = Norm(mid)
         self.project_conv = Conv(mid, shape.out_channels, kernel=1)
-        self.project_norm = norm(shape.out_channels)
+        self.project_norm = Norm(shape.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(n, in, h, w)` to `(n, out, h / stride, w / stride)`."""
@@ -96,8 +95,3 @@ class StaticNet(nn.Module):
         """Logits, `(n, classes)`, of RGB images in [0, 1], `(n, 3, h, w)`, resized if need be."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
-
-
-def norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm with the constants that elastic layers use too."""
-    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
