@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support.agent_data import write_idx
-from support.agent_models import pushed, tiny_model
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import OperatorBus, connect
 from pfpnas_api.messages import MeasureResult, MeasureTask, ModelRef
+from support.agent_data import write_idx
+from support.agent_models import pushed, tiny_model
 
 POOL = "bench"
 WAIT_SECONDS = 60.0

@@ -21,6 +21,9 @@ ENV_REDIS = "PFPNAS_REDIS_URL"
 DEFAULT_BACKEND = "onnxruntime"
 """Alias that is there without being configured: onnxruntime on the CPU."""
 
+DEFAULT_STATE = ".pfpnas-agent"
+"""Beside the config file."""
+
 
 class ConfigError(Exception):
     """The file can't be used; one line that names the field and the remedy."""
@@ -172,7 +175,7 @@ class AgentConfig(Model):
     redis: RedisConfig = RedisConfig()
     namespaces: Annotated[tuple[Name, ...], Field(min_length=1)] = ("default",)
     """Experiments of other namespaces are refused."""
-    state_dir: LocalPath = Field(default=Path(".pfpnas-agent"), validate_default=True)
+    state_dir: LocalPath
     """Agent id, journal, and the cache of decoded images; readable by its owner only."""
     datasets: dict[Alias, Dataset] = {}
     backends: dict[Alias, Backend] = {}
@@ -234,12 +237,13 @@ def load(path: Path) -> AgentConfig:
         raise ConfigError(f"{path} holds no mapping: it starts with a line such as 'pool: my-devices'")
     try:
         # JSON on the way, since strict JSON knows sequences and paths as what a YAML author wrote.
-        text = json.dumps(document, default=str)
+        text = json.dumps({"stateDir": DEFAULT_STATE, **document}, default=str)
         return AgentConfig.model_validate_json(text, strict=True, context={"base": path.parent.absolute()})
     except ValidationError as e:
         raise ConfigError(f"{path}: {_first_problem(e)}") from e
 
 
+_QUOTE = "'"
 _TAGS = {"IDX", "NPZ", "Folder", "CIFARBinary", "onnxruntime", "command"}
 
 
@@ -261,10 +265,10 @@ def _in_words(detail: dict[str, Any]) -> str:
         case "missing":
             return "required, but missing"
         case "union_tag_not_found":
-            return f"{detail['ctx']['discriminator']} is missing"
+            return f"{detail['ctx']['discriminator'].strip(_QUOTE)} is missing"
         case "union_tag_invalid":
             context = detail["ctx"]
-            return f"{context['discriminator']} is '{context['tag']}'; allowed are {context['expected_tags']}"
+            return f"{context['discriminator'].strip(_QUOTE)} is '{context['tag']}'; allowed are {context['expected_tags']}"
     return str(detail["msg"]).removeprefix("Value error, ")
 
 

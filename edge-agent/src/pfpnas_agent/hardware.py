@@ -9,7 +9,7 @@ from typing import Any
 _PCI_CLASSES = {"0x0300": "display controller", "0x0302": "3D controller", "0x1200": "processing accelerator"}
 """Class and subclass of PCI devices that can compute."""
 
-_PCI_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1e60": "Hailo", "0x1ac1": "Google Coral"}
+_PCI_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1e60": "Hailo", "0x1ac1": "Google"}
 
 _PCI_ACCELERATORS = {("0x1ac1", "0x089a"): "Coral Edge TPU", ("0x1e60", "0x2864"): "Hailo-8"}
 """Accelerators that report another class."""

@@ -70,11 +70,12 @@ def _npz(source: dict[str, Any]) -> Part:
     path = Path(source["path"])
     try:
         with np.load(path, allow_pickle=False) as arrays:
+            lacking = {"images", "labels"} - set(arrays.files)
+            if lacking:
+                raise DataError(f"{path} lacks {', '.join(sorted(lacking))}: it needs the arrays images and labels")
             images, labels = arrays["images"], arrays["labels"]
     except FileNotFoundError as e:
         raise DataError(f"{path} is missing: correct the path, or put the file there") from e
-    except KeyError as e:
-        raise DataError(f"{path} lacks the array {e}: it needs 'images' and 'labels'") from e
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
         raise DataError(f"{path} is no readable .npz file: copy it again") from e
     grey = images.ndim == 3
