@@ -15,15 +15,18 @@ _LABELS = {
 }
 
 
-def build_baselines(evaluations: Sequence[Evaluation]) -> tuple[Baseline, ...]:
-    """A row for every evaluation, the best first.
+def build_baselines(evaluations: Sequence[Evaluation], *, feasible: bool) -> tuple[Baseline, ...]:
+    """A row for every evaluation, the best first; while no trial is `feasible`, it is the closest that is compared.
 
     The error of a difference is that of two independent shares. All nets see the same images, which makes the real
     error smaller; how much can't be known from counts alone.
     """
     best = next((e for e in evaluations if e.name == "best"), None)
     ordered = sorted(evaluations, key=lambda e: list(_LABELS).index(e.name))
-    return tuple(_row(evaluation, best) for evaluation in ordered)
+    rows = [_row(evaluation, best) for evaluation in ordered]
+    if feasible:
+        return tuple(rows)
+    return tuple(row.model_copy(update={"label": row.label.replace("Best", "Closest")}) for row in rows)
 
 
 def _row(evaluation: Evaluation, best: Evaluation | None) -> Baseline:

@@ -61,7 +61,7 @@ def build_report(supernet: Supernet, experiment: NASExperiment, trials: Sequence
         front=front,
         hypervolume=points[-1].hypervolume if points else None,
         hypervolume_latency=reference,
-        baselines=build_baselines(experiment.status.evaluations),
+        baselines=build_baselines(experiment.status.evaluations, feasible=ranked is None or ranked.feasible),
         architecture=build_parts(supernet.space(), ranked.architecture) if ranked else (),
         failures=_failures(points),
         durations=_durations(supernet, experiment, finished),

@@ -82,11 +82,15 @@ def _verdict(row: Baseline) -> str:
     figure_ = percent(row.accuracy)
     if row.difference is None or row.difference_in_errors is None:
         return figure_
-    return f"{figure_}   best {_points(row.difference)} ({row.difference_in_errors:+.1f} SE)"
+    return f"{figure_} · best {_points(row.difference)} ({_signed(row.difference_in_errors)} SE)"
 
 
 def _points(difference: float) -> str:
-    return f"{difference * 100:+.1f} points"
+    return f"{_signed(difference * 100)} points"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _table(baselines: Sequence[Baseline]) -> Markup:
@@ -102,7 +106,7 @@ def _table(baselines: Sequence[Baseline]) -> Markup:
             (_points(row.difference) if row.difference is not None else "–", row.difference),
             (f"± {(row.difference_error or 0) * 100:.1f}" if row.difference_error else "–", row.difference_error),
             (
-                f"{row.difference_in_errors:+.1f}" if row.difference_in_errors is not None else "–",
+                _signed(row.difference_in_errors) if row.difference_in_errors is not None else "–",
                 row.difference_in_errors,
             ),
         )

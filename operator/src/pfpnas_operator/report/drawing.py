@@ -52,7 +52,7 @@ def _bar(part: Part, x: float, pitch: float, *, most: int) -> Markup:
     kind = f"k{part.kernel}" if part.kind == "block" else "plain"
     tip = _tip(part)
     shapes = []
-    if part.kind == "block" and part.mid_channels != part.out_channels:
+    if part.kind == "block":
         shapes.append(rect(x - width / 2, _MIDDLE - outer / 2, width, outer, kind=f"mid {kind}", tip=tip, radius=3))
     inner_width = width * 0.62 if shapes else width
     shapes.append(
@@ -77,7 +77,7 @@ def _skip(x: float, width: float, top: float) -> Markup:
 def _labels(part: Part) -> tuple[str, str]:
     if part.kind != "block":
         return part.name, f"{part.kernel}×{part.kernel}"
-    return f"{part.kernel}×{part.kernel}", f"×{part.expand}" if part.expand else ""
+    return f"{part.kernel}×{part.kernel}", f"e{part.expand}"
 
 
 def _brackets(parts: Sequence[Part], pitch: float) -> list[Markup]:
@@ -130,7 +130,7 @@ def _legend(kernels: Sequence[int]) -> Markup:
         entries.append(
             (
                 key_box(f"mid k{kernels[0]}"),
-                "inside the block, after its expansion (heights: square root of the channels)",
+                "inside the block, expanded e times (heights: square root of the channels)",
             )
         )
     entries.append((path([(3, 12), (3, 3), (19, 3), (19, 12)], kind="skip"), "input added to the output"))

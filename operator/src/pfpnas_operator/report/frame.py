@@ -17,11 +17,13 @@ class Area:
     top: float
     right: float
     bottom: float
+    title_gap: float = 14
+    """Room between the upward axis' name and the top."""
 
 
 def grid_y(area: Area, scale: Scale, label: Callable[[float], str], *, title: str, wanted: int = 6) -> Markup:
     """Horizontal lines with labels on the left, and the axis' name above them."""
-    parts = [text(12, area.top - 14, title, kind="axis")]
+    parts = [text(12, area.top - area.title_gap, title, kind="axis")]
     for value in scale.ticks(wanted):
         y = scale(value)
         parts += [

@@ -34,15 +34,12 @@ def draw_history(report: Report) -> Markup | None:
     x = Scale(0.5, max(2, len(points)) + 0.5, _AREA.left, _AREA.right)
     y, low = _score_scale(scored)
     below = [point for point in scored if (point.score or 0.0) < low]
+    shown = [point for point in scored if (point.score or 0.0) >= low]
     failed = [point for point in points if point.outcome == "Failed"]
     shapes = [
         grid_y(_AREA, y, lambda value: f"{value:.3g}", title="score", wanted=5),
         _steps(points, x, y, low=low),
-        *(
-            circle(x(p.order), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p))
-            for p in scored
-            if p not in below
-        ),
+        *(circle(x(p.order), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p)) for p in shown),
         *(triangle(x(p.order), _AREA.bottom - 6, tip(p)) for p in below),
         *(cross(x(p.order), _AREA.bottom - 6, tip(p)) for p in failed),
         _hypervolume(points, x),
@@ -57,7 +54,7 @@ def draw_history(report: Report) -> Markup | None:
         description,
         joined(shapes),
         height=_HEIGHT,
-        legend=_legend(points, below=bool(below), failed=bool(failed)),
+        legend=_legend(shown, below=bool(below), failed=bool(failed)),
     )
     return joined([drawn, details("When the best changed, as a table", _table(report))])
 
@@ -98,13 +95,13 @@ def _hypervolume(points: tuple[Point, ...], x: Scale) -> Markup:
     for order, value in known[1:]:
         stairs += [(x(order), stairs[-1][1]), (x(order), y(value))]
     filled = [(stairs[0][0], _BELOW.bottom), *stairs, (stairs[-1][0], _BELOW.bottom)]
-    grid = grid_y(_BELOW, y, lambda value: f"{value:.2g}", title="hypervolume of the front", wanted=2)
+    grid = grid_y(_BELOW, y, lambda value: f"{value:.2g}", title="hypervolume of the front", wanted=3)
     last = text(_BELOW.right, stairs[-1][1] - 6, f"{known[-1][1]:.3f}", kind="tick", anchor="end")
     return joined([grid, path(filled, kind="volume", closed=True), path(stairs, kind="volume-edge"), axis, last])
 
 
-def _legend(points: tuple[Point, ...], *, below: bool, failed: bool) -> Markup:
-    outcomes = {point.outcome for point in points}
+def _legend(shown: list[Point], *, below: bool, failed: bool) -> Markup:
+    outcomes = {point.outcome for point in shown}
     entries = [(key_line("so-far"), "best so far")]
     entries += [(key_dot("dot feasible"), "meets every limit")] if "Feasible" in outcomes else []
     entries += [(key_dot("dot infeasible"), "breaks a limit")] if "Infeasible" in outcomes else []

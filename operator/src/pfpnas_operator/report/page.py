@@ -66,8 +66,9 @@ def _sections(report: Report) -> list[Markup]:
     return [
         _header(report),
         _cards(report),
+        *sections[:2],
         _notes(report),
-        *sections,
+        *sections[2:],
         _section("What was asked, and of whom", _setup(report), _limits(report)),
         *([_section("Failed trials", _failures(report))] if report.failures else []),
         *([_section("All trials", _trials(report))] if report.points else []),

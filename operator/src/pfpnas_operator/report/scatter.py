@@ -17,10 +17,11 @@ from pfpnas_operator.report.frame import (
 from pfpnas_operator.report.markup import Markup, circle, details, figure, joined, line, path, rect, table, text
 from pfpnas_operator.report.scales import Scale, latency_scale, scale_for
 from pfpnas_operator.report.schema import Point, Report
-from pfpnas_operator.report.units import count, milliseconds, percent_error, significant
+from pfpnas_operator.report.units import count, milliseconds, percent_error
 
-_AREA = Area(left=64, top=44, right=936, bottom=404)
-_HEIGHT = 456
+# Room for the limit's label between the name of the axis and the top.
+_AREA = Area(left=64, top=60, right=936, bottom=414, title_gap=36)
+_HEIGHT = 466
 
 
 def draw_scatter(report: Report) -> Markup | None:
@@ -35,7 +36,7 @@ def draw_scatter(report: Report) -> Markup | None:
     front = [point for name in report.front for point in rated if point.trial == name]
     shapes = [
         _limit(x, limit) if limit else "",
-        grid_x(_AREA, x, lambda value: significant(value, 2), title="latency p50, ms"),
+        grid_x(_AREA, x, lambda value: f"{value:g}", title="latency p50, ms"),
         grid_y(_AREA, y, lambda value: f"{value * 100:g} %", title="accuracy on the private validation split"),
         _front(front, x, y),
         *(
@@ -81,7 +82,7 @@ def _limit(x: Scale, limit: float) -> Markup:
     left = at > (_AREA.left + _AREA.right) / 2
     label = text(
         at + (-8 if left else 8),
-        _AREA.top + 14,
+        _AREA.top - 10,
         f"limit {milliseconds(limit)}",
         kind="limit-label",
         anchor="end" if left else "start",
