@@ -47,14 +47,17 @@ class Message(Model):
         """Read a message strictly.
 
         Raises:
-            MessageError: too long, not JSON, another version, an unknown field, a value out of bounds.
+            MessageError: too long, not JSON, another version or none, an unknown field, a value out of bounds.
         """
         if len(payload) > MAX_MESSAGE_BYTES:
             raise MessageError(f"{cls.__name__} has {len(payload)} bytes; allowed are {MAX_MESSAGE_BYTES}")
         try:
-            return cls.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
+            message = cls.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
         except ValidationError as e:
             raise MessageError(f"no {cls.__name__}: {summary(e)}") from e
+        if "version" not in message.model_fields_set:
+            raise MessageError(f"no {cls.__name__}: version: is missing")
+        return message
 
 
 def summary(error: ValidationError, *, most: int = 3) -> str:
