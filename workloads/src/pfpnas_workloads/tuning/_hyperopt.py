@@ -28,24 +28,27 @@ class HyperoptTuner(Tuner):
         choices = {gene.name: len(gene.values) for gene in space.genes() if len(gene.values) > 1}
         # Half a step beyond both ends, so that rounding gives every value the same share.
         self._labels = {name: hp.quniform(name, -0.5, count - 0.5, 1) for name, count in choices.items()}
-        self._domain = Domain(_never_evaluated, self._labels)
+        self._domain = Domain(_never_evaluated, self._labels) if self._labels else None
 
     @abstractmethod
     def ask(self, new_id: int, domain: Domain, trials: Trials, seed: int) -> list[Document]:
         """One of hyperopt's `suggest` functions: one document for one new id."""
 
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:
+        if self._domain is None:
+            return self.space.minimum()  # there is no other
         ask = self.ask if self.origin(index, history) == "Tuner" else _ask_randomly
-        trials = self._trials(history)
+        trials = self._trials(history, self._domain.cmd)
         (document,) = ask(len(history), self._domain, trials, fresh_seed(self.seed, index, purpose=f"draw {draw}"))
         return self._architecture(document["misc"]["vals"])
 
-    def _trials(self, history: Sequence[Observation]) -> Trials:
+    def _trials(self, history: Sequence[Observation], command: object) -> Trials:
         trials = Trials()
         for number, observation in enumerate(history):
             state, status = _STATES[observation.loss is not None]
             result = {"status": status} | ({} if observation.loss is None else {"loss": observation.loss})
-            (document,) = trials.new_trial_docs([number], [None], [result], [self._choices(number, observation)])
+            choices = self._choices(number, observation) | {"cmd": command}
+            (document,) = trials.new_trial_docs([number], [None], [result], [choices])
             trials.insert_trial_doc(document | {"state": state})
         trials.refresh()
         return trials
@@ -56,7 +59,7 @@ class HyperoptTuner(Tuner):
         rows = zip(self.space.genes(), self.space.to_genes(architecture), self.space.active(architecture), strict=True)
         values = {gene.name: [float(at)] if acts else [] for gene, at, acts in rows if gene.name in self._labels}
         ids = {name: [number] * len(value) for name, value in values.items()}
-        return {"tid": number, "cmd": self._domain.cmd, "workdir": None, "idxs": ids, "vals": values}
+        return {"tid": number, "workdir": None, "idxs": ids, "vals": values}
 
     def _architecture(self, values: dict[str, list[float]]) -> Architecture:
         indices = [

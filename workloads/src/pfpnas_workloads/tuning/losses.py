@@ -1,6 +1,5 @@
 """Results as losses: finite, less is better, in the order that the objective's scoring gives."""
 
-import math
 from typing import Final
 
 from pfpnas_api.messages import LogEntry
@@ -13,13 +12,13 @@ FAILED_LOSS: Final = 1e6
 
 
 def loss_of(entry: LogEntry) -> float:
-    """The loss of a finished trial; never infinite and never NaN.
+    """The loss of a finished trial; finite, since the message's figures are.
 
     The score of a trial that is Scored says it all: under PenalizedAccuracy it has the latency in it, under
     ConstraintFirst it is the accuracy. One that is Infeasible broke a hard limit, of which its score says nothing.
     """
     if entry.outcome == "Scored" and entry.score is not None:
-        return min(-entry.score, INFEASIBLE_LOSS) if math.isfinite(entry.score) else FAILED_LOSS
+        return min(-entry.score, INFEASIBLE_LOSS)
     if entry.outcome in ("Scored", "Infeasible"):
         return INFEASIBLE_LOSS + _squashed(entry.violation)
     return FAILED_LOSS
@@ -27,6 +26,4 @@ def loss_of(entry: LogEntry) -> float:
 
 def _squashed(violation: float | None) -> float:
     """A violation in [0, ∞) as a share of 1, in the same order; an unknown one is the worst."""
-    if violation is None or not math.isfinite(violation):
-        return 1.0
-    return violation / (1.0 + violation)
+    return 1.0 if violation is None else violation / (1.0 + violation)

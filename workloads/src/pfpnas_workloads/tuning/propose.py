@@ -15,11 +15,14 @@ from pfpnas_workloads.tuning.region import Region, larger
 TUNER_DRAWS: Final = 4
 """Draws of a model: each costs tens of milliseconds, and a model that repeats itself does so again."""
 
-NEARBY_DRAWS: Final = 64
+NEARBY_DRAWS: Final = 32
 """Mutations of what the tuner wanted."""
 
-RANDOM_DRAWS: Final = 256
-"""Uniform draws; after them the limits are so tight, or the space so used up, that only a walk finds what is left."""
+RANDOM_DRAWS: Final = 128
+"""Uniform draws, of which those outside the limits are turned down."""
+
+LOWERED_DRAWS: Final = 16
+"""Uniform draws brought within the limits; after them the space is so used up that only a walk finds what is left."""
 
 Origin = Literal["Tuner", "Random"]
 
@@ -63,10 +66,10 @@ class Proposer:
                 yield "Tuner", architecture
         else:
             yield "Random", self.tuner.suggest(index, history)
-        for number in range(RANDOM_DRAWS):
-            drawn = space.sample(rng)
-            # Turning down keeps the draws uniform; where that finds nothing in half of them, bring them within.
-            yield "Random", drawn if number < RANDOM_DRAWS // 2 else self.region.brought_within(drawn, rng)
+        for _ in range(RANDOM_DRAWS):
+            yield "Random", space.sample(rng)
+        for _ in range(LOWERED_DRAWS):
+            yield "Random", self.region.brought_within(space.sample(rng), rng)
 
     def _tuner_draws(
         self, index: int, history: Sequence[Observation], rng: np.random.Generator

@@ -32,29 +32,27 @@ class Region:
         return not self.limits.limits or not self.limits.broken(cost(self.space, architecture))
 
     def brought_within(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """The architecture with random genes lowered, a step at a time, until it keeps the limits.
+        """The architecture with random genes lowered, one after the other, until it keeps the limits.
 
         The smallest architecture has to keep them.
         """
         while not self.contains(architecture):
-            lower = list(smaller(self.space, architecture))
-            architecture = lower[int(rng.integers(len(lower)))]
+            architecture = _lowered(self.space, architecture, rng)
         return architecture
 
 
-def smaller(space: SearchSpace, architecture: Architecture) -> Iterator[Architecture]:
-    """The architectures with one gene lowered by one step."""
-    return _steps(space, architecture, -1)
+def _lowered(space: SearchSpace, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    """The architecture with one gene, drawn from those above their least, at any lower value."""
+    indices = space.to_genes(architecture)
+    at = int(rng.choice(np.flatnonzero(indices)))
+    indices[at] = int(rng.integers(indices[at]))
+    return space.from_genes(indices)
 
 
 def larger(space: SearchSpace, architecture: Architecture) -> Iterator[Architecture]:
     """The architectures with one gene raised by one step; a block that is added is the smallest."""
-    return _steps(space, architecture, +1)
-
-
-def _steps(space: SearchSpace, architecture: Architecture, step: int) -> Iterator[Architecture]:
     # Inactive genes are 0 here, the least: so a stage that grows gets the smallest blocks.
     indices = space.to_genes(architecture)
     for at, (gene, acts) in enumerate(zip(space.genes(), space.active(architecture), strict=True)):
-        if acts and 0 <= indices[at] + step < len(gene.values):
-            yield space.from_genes([*indices[:at], indices[at] + step, *indices[at + 1 :]])
+        if acts and indices[at] + 1 < len(gene.values):
+            yield space.from_genes([*indices[:at], indices[at] + 1, *indices[at + 1 :]])
