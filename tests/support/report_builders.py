@@ -1,4 +1,4 @@
-"""A finished search as documents: a Supernet, an experiment and trials whose figures follow from their architectures."""
+"""A finished search as documents: a Supernet, an experiment, and trials with plausible figures."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -218,9 +218,7 @@ def with_result(experiment: NASExperiment, trials: Sequence[Trial], *, evaluated
     end = START + timedelta(seconds=6 * len(trials) + 10)
     status = NASExperimentStatus(
         conditions=(_condition(kind, reason, "", end),),
-        trials=TrialCounts(
-            created=len(trials), succeeded=len(trials) - failed, failed=failed, infeasible=infeasible
-        ),
+        trials=TrialCounts(created=len(trials), succeeded=len(trials) - failed, failed=failed, infeasible=infeasible),
         best=best,
         evaluations=make_evaluations(best) if best and evaluated else (),
         started_at=START,
