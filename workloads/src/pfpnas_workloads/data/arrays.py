@@ -35,8 +35,8 @@ def read_npz(path: Path, *, fraction: float) -> tuple[Labelled, Labelled]:
 
 def _open(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as e:
         raise DataError(f"{path} can't be read as .npz ({e}): {_FORM}") from e
 

@@ -93,7 +93,7 @@ def lasso(rng: np.random.Generator, n: int) -> Array:
     """A loop with a tail that leaves it, straight or bent, to any of four sides."""
     radius = _uniform(rng, n, 0.4, 0.6)
     loop = _ellipse(_uniform(rng, n, -0.3, 0.3), np.full((n, 1), 2 * np.pi, np.float32), points=16, radius=radius)
-    loop = loop - np.float32([0, 0.45])
+    loop = loop - np.array([0, 0.45], np.float32)
     start = loop[:, -1]
     bend = _uniform(rng, n, -0.8, 0.4)
     t = np.linspace(0, 1, 8, dtype=np.float32)[None, :, None]

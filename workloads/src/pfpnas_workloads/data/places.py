@@ -1,6 +1,7 @@
 """Where data lie: folders, files and artifacts."""
 
 import io
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -9,11 +10,9 @@ from urllib.parse import unquote, urlparse
 from pfpnas_api.artifacts import ArtifactError, ArtifactStore
 from pfpnas_workloads.data.errors import DataError
 
-Folder = tempfile.TemporaryDirectory[str]
 
-
-def find(uri: str, store: ArtifactStore, *, packed: bool) -> tuple[Path, Folder | None]:
-    """The path of `uri`, and the temporary folder it is in, if it came out of an artifact.
+def find(uri: str, store: ArtifactStore, *, packed: bool) -> tuple[Path, Path | None]:
+    """The path of `uri`, and the temporary folder it is in if it came out of an artifact: the caller removes it.
 
     Args:
         uri: An absolute path, ``file://…`` or ``sha256:…``.
@@ -41,16 +40,16 @@ def _fetch(uri: str, store: ArtifactStore) -> bytes:
         raise DataError(f"dataset.uri {uri}: {e}") from e
 
 
-def _unpack(uri: str, content: bytes, *, packed: bool) -> tuple[Path, Folder]:
-    folder = tempfile.TemporaryDirectory(prefix="pfpnas-data-")
-    root = Path(folder.name)
+def _unpack(uri: str, content: bytes, *, packed: bool) -> tuple[Path, Path]:
+    root = Path(tempfile.mkdtemp(prefix="pfpnas-data-"))
     if not packed:
         path = root / "data.npz"
         path.write_bytes(content)
-        return path, folder
+        return path, root
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(root, filter="data")  # refuses links and paths that lead out of the folder
     except (tarfile.TarError, OSError) as e:
+        shutil.rmtree(root, ignore_errors=True)
         raise DataError(f"dataset.uri {uri}: the artifact must be a tar of the data set's folder ({e})") from e
-    return root, folder
+    return root, root

@@ -1,6 +1,7 @@
 """The public data set, whatever its format, behind one interface."""
 
-import tempfile
+import shutil
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +48,6 @@ class PublicData:
         mean: Mean of each channel of the training images, in [0, 1].
         std: Standard deviation of each channel.
         natural: Whether a mirrored image still shows the same (photographs do, figures and letters don't).
-        folder: The temporary folder of an unpacked artifact, alive as long as its images.
     """
 
     train_images: Images
@@ -58,7 +58,6 @@ class PublicData:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     natural: bool
-    folder: tempfile.TemporaryDirectory[str] | None = None
 
 
 def load(spec: DatasetSpec, *, store: ArtifactStore, side: int) -> PublicData:
@@ -76,9 +75,19 @@ def load(spec: DatasetSpec, *, store: ArtifactStore, side: int) -> PublicData:
     if spec.format == "Shapes":
         return _public(*_drawn(spec.shapes or ShapesSpec()), natural=False)
     assert spec.uri is not None  # held by DatasetSpec
-    place, folder = find(spec.uri, store, packed=spec.format != "NPZ")
-    train, validation = _read(spec, place, side=side)
-    return _public(train, validation, natural=spec.format in NATURAL_FORMATS, folder=folder)
+    place, temporary = find(spec.uri, store, packed=spec.format != "NPZ")
+    try:
+        data = _public(*_read(spec, place, side=side), natural=spec.format in NATURAL_FORMATS)
+    except DataError:
+        _remove(temporary)
+        raise
+    weakref.finalize(data, _remove, temporary)  # not before: image files are read when asked for
+    return data
+
+
+def _remove(temporary: Path | None) -> None:
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read(spec: DatasetSpec, place: Path, *, side: int) -> tuple[Labelled, Labelled]:
@@ -99,16 +108,12 @@ def _drawn(spec: ShapesSpec) -> tuple[Labelled, Labelled]:
     )
 
 
-def _public(
-    train: Labelled, validation: Labelled, *, natural: bool, folder: tempfile.TemporaryDirectory[str] | None = None
-) -> PublicData:
+def _public(train: Labelled, validation: Labelled, *, natural: bool) -> PublicData:
     classes = int(max(train.labels.max(), validation.labels.max())) + 1
     if classes < 2:
         raise DataError("the data set has images of one class only; at least 2 classes are needed")
     mean, std = _statistics(train.images)
-    return PublicData(
-        train.images, train.labels, validation.images, validation.labels, classes, mean, std, natural, folder
-    )
+    return PublicData(train.images, train.labels, validation.images, validation.labels, classes, mean, std, natural)
 
 
 def _statistics(images: Images) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -54,38 +54,40 @@ def _bent(rng: np.random.Generator, segments: Array) -> Array:
     phase = rng.uniform(0, 2 * np.pi, (n, 1, 1, 2)).astype(np.float32)
     amplitude = rng.uniform(0, 0.12, (n, 1, 1, 2)).astype(np.float32)
     swing = np.sin((segments[..., None, :] * frequency).sum(-1) + phase)
-    return segments + amplitude * swing
+    bent: Array = segments + amplitude * swing
+    return bent
 
 
 def _moved(rng: np.random.Generator, segments: Array) -> Array:
     """A random affine map: turn of up to 25°, shear, scale of each axis, shift."""
     n = len(segments)
     angle, shear = rng.uniform(-0.44, 0.44, n), rng.uniform(-0.3, 0.3, n)
-    scale = rng.uniform(0.25, 0.45, (n, 2))
+    scale = rng.uniform(0.3, 0.48, (n, 2))
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(n, 2, 2)
     slant = np.stack([np.ones(n), shear, np.zeros(n), np.ones(n)], axis=-1).reshape(n, 2, 2)
     linear = (turn @ slant) * scale[:, :, None]
-    shift = rng.uniform(0.42, 0.58, (n, 1, 1, 2))
-    return (np.einsum("nij,nsej->nsei", linear, segments) + shift).astype(np.float32)
+    shift = rng.uniform(0.45, 0.55, (n, 1, 1, 2))
+    moved: Array = (np.einsum("nij,nsej->nsei", linear, segments) + shift).astype(np.float32)
+    return moved
 
 
 def _paint(rng: np.random.Generator, segments: Array, *, side: int) -> NDArray[np.uint8]:
     """Images `(n, side, side)` of the segments: background, clutter, strokes, sensor."""
     n = len(segments)
-    width = rng.uniform(1.0, 3.2, (n, 1, 1)) * side / 32
+    width = rng.uniform(1.5, 4.5, (n, 1, 1)) * side / 32
     ink = _coverage(segments * side, width, side=side)
-    ground, level = rng.uniform(0.0, 0.35, (n, 1, 1)), rng.uniform(0.65, 1.0, (n, 1, 1))
+    ground, level = rng.uniform(0.0, 0.25, (n, 1, 1)), rng.uniform(0.7, 1.0, (n, 1, 1))
     textured = rng.random((n, 1, 1)) < 0.5
-    canvas = ground + textured * 0.25 * _texture(rng, n, side=side)
-    stray = rng.uniform(0.2, 0.5, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.7, side=side)
-    canvas = np.maximum(canvas, stray)
+    canvas = ground + textured * 0.15 * _texture(rng, n, side=side)
+    stray = rng.uniform(0.1, 0.4, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.7, side=side)
     stroke = level * (1 - textured * 0.3 * np.abs(_texture(rng, n, side=side)))
-    image = canvas * (1 - ink) + stroke * ink
-    image = _through_sensor(rng, image.astype(np.float32))
-    noise = rng.uniform(0, 0.08, (n, 1, 1)) * rng.standard_normal(image.shape, np.float32)
-    flip = rng.random((n, 1, 1)) < 0.2
-    image = np.clip(image + noise, 0, 1)
-    return np.rint(np.where(flip, 1 - image, image) * 255).astype(np.uint8)
+    image = np.maximum(canvas, stray) * (1 - ink) + stroke * ink
+    seen = _through_sensor(rng, image.astype(np.float32))
+    noise = rng.uniform(0, 0.06, (n, 1, 1)) * rng.standard_normal(image.shape, np.float32)
+    flip = rng.random((n, 1, 1)) < 0.1
+    final = np.clip(seen + noise, 0, 1)
+    pixels: NDArray[np.uint8] = np.rint(np.where(flip, 1 - final, final) * 255).astype(np.uint8)
+    return pixels
 
 
 def _coverage(segments: Array, width: NDArray[np.floating], *, side: int) -> Array:
@@ -100,7 +102,8 @@ def _coverage(segments: Array, width: NDArray[np.floating], *, side: int) -> Arr
         dx, dy = along[:, 0, None, None], along[:, 1, None, None]
         t = np.clip((x * dx + y * dy) / length, 0, 1)
         np.minimum(nearest, (x - t * dx) ** 2 + (y - t * dy) ** 2, out=nearest)
-    return np.clip(width.astype(np.float32) / 2 + 0.5 - np.sqrt(nearest), 0, 1)
+    covered: Array = np.clip(width.astype(np.float32) / 2 + 0.5 - np.sqrt(nearest), 0, 1)
+    return covered
 
 
 def _clutter(rng: np.random.Generator, n: int) -> Array:
@@ -108,21 +111,23 @@ def _clutter(rng: np.random.Generator, n: int) -> Array:
     middle = rng.uniform(0, 1, (n, CLUTTER, 1, 2))
     reach = rng.normal(0, 0.1, (n, CLUTTER, 1, 2))
     absent = np.arange(CLUTTER)[None, :, None, None] >= rng.integers(0, CLUTTER + 1, (n, 1, 1, 1))
-    return (np.concatenate([middle - reach, middle + reach], axis=2) + 10 * absent).astype(np.float32)
+    segments: Array = (np.concatenate([middle - reach, middle + reach], axis=2) + 10 * absent).astype(np.float32)
+    return segments
 
 
 def _texture(rng: np.random.Generator, n: int, *, side: int) -> Array:
     """Smooth random texture, `(n, side, side)` within [-1, 1]."""
-    coarse = rng.uniform(-1, 1, (n, 6, 6)).astype(np.float32)
+    coarse = rng.uniform(-1, 1, (n, 6, 6))
     grid = _interpolation(6, side)
-    return grid @ coarse @ grid.T
+    texture: Array = (grid @ coarse @ grid.T).astype(np.float32)
+    return texture
 
 
 def _through_sensor(rng: np.random.Generator, images: Array) -> Array:
-    """The images as sensors of 8 pixels a side and more see them, enlarged again; half of them stay sharp."""
+    """The images as sensors of 8 pixels a side and more see them, enlarged again; a third of them stays sharp."""
     side = images.shape[-1]
     blurred = images.copy()
-    coarseness = rng.integers(0, 8, len(images))
+    coarseness = rng.integers(0, 6, len(images))
     for index, pixels in enumerate((8, 10, 12, 16)):
         chosen = coarseness == index
         shrink, grow = _averaging(side, pixels), _interpolation(pixels, side)
@@ -134,8 +139,8 @@ def _through_sensor(rng: np.random.Generator, images: Array) -> Array:
 def _interpolation(pixels: int, side: int) -> Array:
     """The matrix `(side, pixels)` of bilinear enlargement, pixel centres at halves."""
     place = np.clip((np.arange(side) + 0.5) * pixels / side - 0.5, 0, pixels - 1)
-    distance = np.abs(place[:, None] - np.arange(pixels)[None])
-    return np.maximum(0, 1 - distance).astype(np.float32)
+    matrix: Array = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(pixels)[None])).astype(np.float32)
+    return matrix
 
 
 def _averaging(side: int, pixels: int) -> Array:
@@ -143,4 +148,5 @@ def _averaging(side: int, pixels: int) -> Array:
     edges = np.linspace(0, side, pixels + 1)
     index = np.arange(side)
     overlap = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
-    return (np.maximum(overlap, 0) * pixels / side).astype(np.float32)
+    matrix: Array = (np.maximum(overlap, 0) * pixels / side).astype(np.float32)
+    return matrix

@@ -30,7 +30,7 @@ def hold_out(labels: Tensor, *, fraction: float) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng(0)
     train: list[Tensor] = []
     held: list[Tensor] = []
-    for label in labels.unique().tolist():
+    for label in np.unique(labels.numpy()).tolist():
         members = torch.nonzero(labels == label).flatten()
         if len(members) < 2:
             raise DataError(f"class {label} has one image only: at least 2 are needed to hold one out for validation")
