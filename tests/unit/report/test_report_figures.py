@@ -1,6 +1,7 @@
 """The derived figures of a report, checked against the documents they come from."""
 
 import json
+from itertools import pairwise
 from math import sqrt
 from statistics import median
 
@@ -157,9 +158,9 @@ def test_the_parts_follow_one_another() -> None:
     parts = build_report(SUPERNET, experiment, trials)["architecture"]
     assert [part["kind"] for part in parts][:2] == ["stem", "block"]
     assert [part["kind"] for part in parts][-2:] == ["feature", "classifier"]
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         assert after["inChannels"] == before["outChannels"]
-    for before, after in zip(parts[:-2], parts[1:-1], strict=True):
+    for before, after in pairwise(parts[:-1]):
         assert after["inResolution"] == before["outResolution"]
 
 
