@@ -7,11 +7,13 @@ from pfpnas_api.jobs import TuneJob
 from pfpnas_api.kinds import TunerSpec
 from pfpnas_api.messages import Progress, Suggestion
 from pfpnas_api.spaces import SearchSpace
+from pfpnas_workloads.prediction import AccuracyPredictor
 from pfpnas_workloads.runtime import Interrupted, JobContext, logger
 from pfpnas_workloads.tuning._base import Tuner
 from pfpnas_workloads.tuning.anneal import Anneal
 from pfpnas_workloads.tuning.answers import Answers
 from pfpnas_workloads.tuning.log import LogReader, LogRestarted
+from pfpnas_workloads.tuning.prediction import load_predictor, with_prediction
 from pfpnas_workloads.tuning.propose import Proposer
 from pfpnas_workloads.tuning.random_search import RandomSearch
 from pfpnas_workloads.tuning.region import Region
@@ -39,20 +41,22 @@ def run_tune(job: TuneJob, context: JobContext) -> None:
     index is answered twice.
 
     Raises:
-        BadInput: no Redis was named.
+        BadInput: no Redis was named, or the predictor is of no use here.
+        ArtifactError: the predictor isn't in the store.
     """
     bus = TunerBus(context.required_client(), experiment=job.experiment)
     proposer = make_proposer(job)
+    predictor = load_predictor(job.predictor, context.store, space=proposer.tuner.space)
     while not context.stopping():
         try:
-            _serve(proposer, bus, context)
+            _serve(proposer, predictor, bus, context)
         except LogRestarted:
             logger.info("the log starts anew")
         except Interrupted:
             return
 
 
-def _serve(proposer: Proposer, bus: TunerBus, context: JobContext) -> None:
+def _serve(proposer: Proposer, predictor: AccuracyPredictor | None, bus: TunerBus, context: JobContext) -> None:
     """Answer one log from its start.
 
     Raises:
@@ -63,7 +67,7 @@ def _serve(proposer: Proposer, bus: TunerBus, context: JobContext) -> None:
     answers = Answers(proposer, made=context.patiently(bus.suggested))
     while not context.stopping():
         for suggestion in answers.to(reader.next()):
-            _send(suggestion, bus, context)
+            _send(with_prediction(suggestion, predictor), bus, context)
             if context.stopping():
                 return
 
