@@ -156,3 +156,13 @@ def test_summary_gives_the_result_in_a_few_lines() -> None:
     assert re.fullmatch(r"accuracy: \d\d\.\d ± \d\.\d % on validation, \d\d\.\d ± \d\.\d % on test", lines[2])
     assert lines[-1] == "failed trials: OutOfMemory 2"
     assert any(line.startswith("Ridge on raw pixels: ") and "SE)" in line for line in lines)
+
+
+def test_the_deepest_net_is_drawn_with_short_names() -> None:
+    supernet = make_supernet()
+    deep = supernet.spec.search_space.model_copy(update={"depths": (2, 4), "kernel_sizes": (3, 5, 7)})
+    supernet = supernet.model_copy(update={"spec": supernet.spec.model_copy(update={"search_space": deep})})
+    space, experiment = supernet.space(), make_experiment()
+    trials = [make_trial(0, space.maximum(), experiment=experiment, space=space, accuracy=0.9, p50=0.5)]
+    text = Page(render_html(build_report(supernet, with_result(experiment, trials), trials))).text
+    assert [name for name in ("s0", "stage1", "s6", "feat") if name not in text] == []

@@ -85,10 +85,9 @@ def _files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+            inside, wrong = _files_inside(path)
             files += inside
-            if not inside:
-                problems.append(Problem(str(path), "", (), "the folder has no .yaml or .yml file"))
+            problems += wrong
         elif path.exists():
             files.append(path)
         else:
@@ -98,6 +97,14 @@ def _files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     agents = [file for file in files if file.name in _AGENT_FILES]
     problems += [Problem(str(file), "", (), f"a second agent file beside {agents[0]}: name one") for file in agents[1:]]
     return files, problems
+
+
+def _files_inside(folder: Path) -> tuple[list[Path], list[Problem]]:
+    try:
+        inside = sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    except OSError as e:
+        return [], [Problem(str(folder), "", (), f"can't be read: {e.strerror}")]
+    return inside, [] if inside else [Problem(str(folder), "", (), "the folder has no .yaml or .yml file")]
 
 
 def _validated(raws: Iterable[RawDocument], overrides: Sequence[Override]) -> tuple[list[_Loaded], list[Problem]]:

@@ -14,6 +14,8 @@ _MIDDLE, _TALLEST = 124.0, 176.0
 _LABELS, _BRACKETS = 236.0, 274.0
 _MACS_TOP, _MACS_BOTTOM = 352.0, 412.0
 _HEIGHT = 440
+_NARROW = 52.0
+"""Below it, names are shortened so that they don't run into one another."""
 
 
 def draw_architecture(report: Report) -> Markup | None:
@@ -60,7 +62,7 @@ def _bar(part: Part, x: float, pitch: float, *, most: int) -> Markup:
     )
     if part.residual:
         shapes.append(_skip(x, width, _MIDDLE - max(outer, inner) / 2))
-    first, second = _labels(part)
+    first, second = _labels(part, narrow=pitch < _NARROW)
     shapes += [
         text(x, _LABELS, first, kind="part", anchor="middle"),
         text(x, _LABELS + 15, second, kind="part muted", anchor="middle"),
@@ -74,10 +76,14 @@ def _skip(x: float, width: float, top: float) -> Markup:
     return path([(left, top + 4), (left, height), (right, height), (right, top + 4)], kind="skip")
 
 
-def _labels(part: Part) -> tuple[str, str]:
+def _labels(part: Part, *, narrow: bool) -> tuple[str, str]:
     if part.kind != "block":
-        return part.name, f"{part.kernel}×{part.kernel}"
+        return _short(part.name) if narrow else part.name, f"{part.kernel}×{part.kernel}"
     return f"{part.kernel}×{part.kernel}", f"e{part.expand}"
+
+
+def _short(name: str) -> str:
+    return {"feature": "feat"}.get(name, name.replace("stage", "s"))
 
 
 def _brackets(parts: Sequence[Part], pitch: float) -> list[Markup]:
@@ -89,14 +95,21 @@ def _brackets(parts: Sequence[Part], pitch: float) -> list[Markup]:
         index += len(members)
         last = members[-1]
         middle = (left + right) / 2
-        side = f"{last.out_resolution}×{last.out_resolution}"
+        narrow = right - left < _NARROW
+        side = f"{last.out_resolution}²" if narrow else f"{last.out_resolution}×{last.out_resolution}"
         halved = " ↓" if members[0].stride > 1 else ""
         shapes += [
             path(
                 [(left, _BRACKETS - 6), (left, _BRACKETS), (right, _BRACKETS), (right, _BRACKETS - 6)], kind="bracket"
             ),
-            text(middle, _BRACKETS + 17, stage, kind="part", anchor="middle"),
-            text(middle, _BRACKETS + 33, f"{last.out_channels} ch", kind="part muted", anchor="middle"),
+            text(middle, _BRACKETS + 17, _short(stage) if narrow else stage, kind="part", anchor="middle"),
+            text(
+                middle,
+                _BRACKETS + 33,
+                str(last.out_channels) if narrow else f"{last.out_channels} ch",
+                kind="part muted",
+                anchor="middle",
+            ),
             text(middle, _BRACKETS + 48, f"{side}{halved}", kind="part muted", anchor="middle"),
         ]
     return shapes
