@@ -82,6 +82,13 @@ def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
         load([tmp_path])
 
 
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, "{a: " * 60 + "1" + "}" * 60, "a: &a [*a]"])
+def test_endless_nesting_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "deep.yaml").write_text(text)
+    with pytest.raises(DocumentError, match="is nested deeper than 40 levels"):
+        load([tmp_path])
+
+
 def test_missing_path_and_empty_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as refused:
         load([tmp_path / "nowhere", tmp_path])

@@ -85,6 +85,11 @@ def test_an_overriding_uri_is_relative_to_the_working_folder(
             'yes is a boolean to some YAML readers and text to others: write true or false, or quote it, "yes"',
         ),
         ("experiment.objective.constraints[3].max=9ms", "there is no item 3: the list has 1"),
+        (
+            "experiment.budget.maxTrials=" + "9" * 5000,
+            "999999999999... is a number of 5000 characters, too long for any field",
+        ),
+        ("experiment.budget.maxTrials=[[[", "not valid YAML: did not find expected node content"),
         ("experiment.budget.maxTrials=0", "is 0, must be at least 1"),
         ("experiment.budget.maxTrials=many", "is 'many', must be a whole number"),
         ("experiment.tuner.algorithm=TPEE", "is 'TPEE', must be one of TPE, RandomSearch, Anneal; did you mean TPE?"),

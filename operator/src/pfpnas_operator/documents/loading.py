@@ -138,7 +138,11 @@ def _envelope_problem(raw: RawDocument) -> Problem | None:
         if found is None:
             return Problem(raw.place(()), _subject(raw.value), (field,), f"is required, but missing; it {must}")
         if found not in allowed:
-            close = difflib.get_close_matches(str(found), allowed, n=1, cutoff=0.6) if len(allowed) > 1 else []
+            close = (
+                difflib.get_close_matches(str(found), allowed, n=1, cutoff=0.6)
+                if isinstance(found, str) and len(allowed) > 1
+                else []
+            )
             hint = f"; did you mean {close[0]}?" if close else ""
             return Problem(raw.place((field,)), _subject(raw.value), (field,), f"is {shown(found)}, {must}{hint}")
     return None

@@ -1,5 +1,6 @@
 """Where a data set lies: paths made absolute against the folder of the document that names them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,11 +11,13 @@ def absolute_uri(uri: str, folder: Path) -> str:
     """`uri` with a relative path made absolute against `folder`; addresses with a scheme stay as they are."""
     if _SCHEME.match(uri):
         return uri
-    return str((folder / Path(uri).expanduser()).resolve())
+    return os.path.abspath(folder / os.path.expanduser(uri))
 
 
 def uri_problem(uri: str) -> str | None:
     """What is wrong with an absolute uri, in words; None if nothing is."""
+    if not uri.isprintable():
+        return f"is {uri!r}: control characters are not allowed in it"
     scheme = _SCHEME.match(uri)
     if scheme is None:
         return None

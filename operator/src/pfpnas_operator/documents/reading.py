@@ -23,6 +23,14 @@ MAX_FILE_BYTES = 1024 * 1024
 _MAX_VALUES = 50_000
 """Values of one document, aliases followed: nested aliases grow without bound."""
 
+_MAX_DEPTH = 40
+"""Levels of nesting; ours have ten. An alias to something around it has no end."""
+
+_MAX_DIGITS = 32
+"""Characters of a number: more than a float's, and no field takes more."""
+
+_TOO_DEEP = f"is nested deeper than {_MAX_DEPTH} levels"
+
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL_FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?")
@@ -71,6 +79,9 @@ def read_file(path: Path) -> tuple[list[RawDocument], list[Problem]]:
                 documents.append(_document(path, node))
             except _RefusedError as e:
                 problems.append(Problem(f"{path}:{e.line}", "", e.path, str(e)))
+    except RecursionError:
+        # The YAML library itself descends by recursion, before anything here can count.
+        problems.append(Problem(str(path), "", (), _TOO_DEEP))
     except yaml.MarkedYAMLError as e:
         problems.append(_syntax_problem(path, e))
     except yaml.YAMLError as e:
@@ -87,8 +98,8 @@ def parse_value(text: str) -> Any:
     try:
         nodes = list(_nodes(text))
         return _Builder().build(nodes[0], ()) if nodes else None
-    except _RefusedError as e:
-        raise ValueError(str(e)) from e
+    except (_RefusedError, RecursionError) as e:
+        raise ValueError(str(e) if isinstance(e, _RefusedError) else _TOO_DEEP) from e
     except yaml.YAMLError as e:
         raise ValueError(f"not valid YAML: {_one_line(str(getattr(e, 'problem', e)))}") from e
 
@@ -148,6 +159,8 @@ class _Builder:
         self._values += 1
         if self._values > _MAX_VALUES:
             raise _RefusedError(node, (), f"has more than {_MAX_VALUES} values (do aliases repeat one another?)")
+        if len(path) > _MAX_DEPTH:
+            raise _RefusedError(node, (), _TOO_DEEP)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -193,6 +206,8 @@ def _scalar(node: yaml.ScalarNode, path: FieldPath) -> Any:
         return None
     if kind == "bool" and text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
+    if kind in ("int", "float") and len(text) > _MAX_DIGITS:
+        raise _RefusedError(node, path, f"{text[:12]}... is a number of {len(text)} characters, too long for any field")
     if kind == "int" and _DECIMAL_INT.fullmatch(text):
         return int(text)
     if kind == "float" and _DECIMAL_FLOAT.fullmatch(text):
