@@ -1,0 +1,107 @@
+"""`pretrain` as a real process: killed at any step it ends as if it never had been."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE, EXIT_RETRY
+from pfpnas_workloads.training import load_calibration, load_supernet
+from support.tiny_supernet import tiny_spec
+from support.workload_process import run_workload, start_workload, wait_until
+
+
+def make_job(**changes: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "Pretrain", "uid": "tiny", "spec": tiny_spec(**changes).document()}
+
+
+def store_of(folder: Path) -> FolderStore:
+    return FolderStore(folder / "store")
+
+
+def saved_step(folder: Path) -> int:
+    return int((store_of(folder).read_ref("tiny.checkpoint") or {}).get("step", 0))
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert run_workload("pretrain", make_job(), folder)[0] == EXIT_DONE
+    return folder
+
+
+def outcome(folder: Path) -> tuple[str, dict[str, float]]:
+    manifest = store_of(folder).read_manifest("tiny")
+    assert manifest is not None
+    figures = {name: figure for name, figure in manifest.figures.items() if name != "seconds"}
+    return manifest.artifacts["checkpoint"].sha256, figures
+
+
+def test_leaves_a_checkpoint_calibration_images_and_figures(unbroken: Path) -> None:
+    store = store_of(unbroken)
+    manifest = store.read_manifest("tiny")
+    assert manifest is not None
+    assert manifest.outcome == "Done"
+    supernet = load_supernet(store.get(manifest.artifacts["checkpoint"].sha256))
+    assert supernet.space == tiny_spec().search_space.space(classes=10)
+    calibration = load_calibration(store.get(manifest.artifacts["calibration"].sha256))
+    assert calibration.shape == (64, 3, 16, 16)
+    assert manifest.figures["classes"] == 10
+    assert 0 <= manifest.figures["smallestAccuracy"] <= 1
+
+
+def test_forgets_the_checkpoint_in_progress(unbroken: Path) -> None:
+    manifest = store_of(unbroken).read_manifest("tiny")
+    assert manifest is not None
+    kept = {path.name for path in (unbroken / "store/sha256").glob("*/*")}
+    assert kept == {artifact.sha256 for artifact in manifest.artifacts.values()}
+
+
+@pytest.mark.parametrize("kills", [(4,), (8,), (20,), (4, 12, 16)], ids=lambda kills: "-".join(map(str, kills)))
+def test_killed_training_ends_with_the_same_bits(unbroken: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
+    """Killed as soon as these steps are saved, so within one of the steps that follow."""
+    for step in kills:
+        process = start_workload("pretrain", make_job(), tmp_path)
+        wait_until(lambda step=step: saved_step(tmp_path) >= step, process)  # type: ignore[misc]
+        process.kill()
+        process.communicate()
+        assert saved_step(tmp_path) >= step
+    assert run_workload("pretrain", make_job(), tmp_path)[0] == EXIT_DONE
+    assert outcome(tmp_path) == outcome(unbroken)
+
+
+def test_sigterm_saves_the_step_it_is_at(unbroken: Path, tmp_path: Path) -> None:
+    job = make_job()
+    process = start_workload("pretrain", job, tmp_path)
+    wait_until(lambda: saved_step(tmp_path) >= 4, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode in (EXIT_RETRY, EXIT_DONE)  # Done only if it had ended by then
+    assert run_workload("pretrain", job, tmp_path)[0] == EXIT_DONE
+    assert outcome(tmp_path) == outcome(unbroken)
+
+
+def test_another_seed_ends_elsewhere(unbroken: Path, tmp_path: Path) -> None:
+    assert run_workload("pretrain", make_job(training={"seed": 1}), tmp_path)[0] == EXIT_DONE
+    assert outcome(tmp_path)[0] != outcome(unbroken)[0]
+
+
+def test_missing_data_are_bad_input_in_one_line(tmp_path: Path) -> None:
+    spec = tiny_spec().document()
+    spec["dataset"] = {"format": "CIFAR10", "uri": str(tmp_path / "nowhere")}
+    code, errors = run_workload("pretrain", {"kind": "Pretrain", "uid": "tiny", "spec": spec}, tmp_path)
+    assert code == EXIT_BAD_INPUT
+    assert "nowhere does not exist" in errors
+    assert "Traceback" not in errors
+    manifest = store_of(tmp_path).read_manifest("tiny")
+    assert manifest is not None
+    assert manifest.outcome == "BadInput"
+
+
+def test_diverging_training_names_the_learning_rate(tmp_path: Path) -> None:
+    job = make_job(training={"learningRate": "10.0", "epochs": 40, "batchSize": 2, "shrinkAfter": "0.95"})
+    code, errors = run_workload("pretrain", job, tmp_path)
+    assert (code == EXIT_BAD_INPUT) == ("training.learningRate" in errors)
+    assert code in (EXIT_BAD_INPUT, EXIT_DONE)
