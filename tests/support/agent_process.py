@@ -152,3 +152,24 @@ def eventually(look: Callable[[], Any], what: str, shown: Callable[[], str] = la
             return found
         time.sleep(0.02)
     raise AssertionError(f"waited {WAIT_SECONDS:.0f} s in vain for {what}\n{shown()}")
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of the children that run."""
+    stats = [_stat(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [stat[0] for stat in stats if stat is not None and stat[2] == pid and stat[1] != "Z"]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie, for which nobody waits in a bare container, doesn't."""
+    stat = _stat(pid)
+    return stat is not None and stat[1] != "Z"
+
+
+def _stat(pid: int) -> tuple[int, str, int] | None:
+    """Process id, state, parent."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return pid, fields[0], int(fields[1])

@@ -243,7 +243,6 @@ def load(path: Path) -> AgentConfig:
         raise ConfigError(f"{path}: {_first_problem(e)}") from e
 
 
-_QUOTE = "'"
 _TAGS = {"IDX", "NPZ", "Folder", "CIFARBinary", "onnxruntime", "command"}
 
 
@@ -259,16 +258,17 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _in_words(detail: dict[str, Any]) -> str:
+    context = {name: str(value).strip("'") for name, value in detail.get("ctx", {}).items()}
     match detail["type"]:
         case "extra_forbidden":
             return "unknown field; check its spelling against the reference in the agent's README"
         case "missing":
             return "required, but missing"
         case "union_tag_not_found":
-            return f"{detail['ctx']['discriminator'].strip(_QUOTE)} is missing"
+            return f"{context['discriminator']} is missing"
         case "union_tag_invalid":
-            context = detail["ctx"]
-            return f"{context['discriminator'].strip(_QUOTE)} is '{context['tag']}'; allowed are {context['expected_tags']}"
+            allowed = context["expected_tags"].replace("'", "")
+            return f"{context['discriminator']} is {context['tag']}; allowed are {allowed}"
     return str(detail["msg"]).removeprefix("Value error, ")
 
 

@@ -71,7 +71,8 @@ class Agent:
         self._heart.idle()
 
     def _known(self, task: MeasureTask) -> MeasureResult | None:
-        result = self._journal.find(task.task_id)
+        # The id says nothing of the namespace: a figure made for one must not be read by another.
+        result = self._journal.find(task.task_id) if self._performer.serves(task) else None
         if result is not None:
             logs.info("already measured", task=task.task_id)
         return result

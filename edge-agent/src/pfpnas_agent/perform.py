@@ -37,6 +37,10 @@ class Performer:
         self._config, self._state = config, state
         self._models = ModelCache(state.models, max_bytes=config.limits.max_model_bytes)
 
+    def serves(self, task: MeasureTask) -> bool:
+        """Whether the owner lends this device to the task's namespace."""
+        return task.namespace in self._config.namespaces
+
     def perform(self, task: MeasureTask, bus: AgentBus) -> MeasureResult:
         """The result of a task: figures, or a reason of the closed list. The deadline starts here."""
         started = time.monotonic()
@@ -56,7 +60,7 @@ class Performer:
 
     def _measured(self, task: MeasureTask, bus: AgentBus, started: float) -> dict[str, Any]:
         config = self._config
-        if task.namespace not in config.namespaces:
+        if not self.serves(task):
             raise Refused("NamespaceRefused", f"namespace {task.namespace!r} is not in the config's namespaces")
         backend, dataset = config.backend(task.backend), config.datasets.get(task.dataset)
         if backend is None:

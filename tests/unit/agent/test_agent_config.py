@@ -37,7 +37,7 @@ def test_defaults_are_the_ones_the_reference_names(tmp_path: Path) -> None:
         ("pool: p\npol: q", "pol: unknown field"),
         ("pool: Not An Alias", "pool: "),
         ("pool: p\ndatasets: {d: {format: IDX, image: a, labels: b}}", "datasets.d.image: unknown field"),
-        ("pool: p\ndatasets: {d: {format: TIFF, path: a}}", "format is 'TIFF'; allowed are 'IDX', 'NPZ', 'Folder'"),
+        ("pool: p\ndatasets: {d: {format: TIFF, path: a}}", "format is TIFF; allowed are IDX, NPZ, Folder"),
         ("pool: p\ndatasets: {d: {path: a}}", "datasets.d: format is missing"),
         ("pool: p\ndatasets: {d: {format: Folder, path: a, classes: 1}}", "datasets.d.classes: "),
         ("pool: p\nlimits: {memory: 12Q}", "limits.memory: '12Q' is no size: write a number with one of the units"),

@@ -214,6 +214,6 @@ def test_half_a_cifar_record_is_named(tmp_path: Path) -> None:
 
 def test_an_empty_split_is_told(tmp_path: Path) -> None:
     data = prepare("d", {**idx(tmp_path), **write_idx(tmp_path, count=1)}, tmp_path / "cache")
+    empty = (data.split[0] + 1) % 3
     with pytest.raises(DataError, match="too small"):
-        for split in range(3):
-            data.rows(split)
+        data.rows(empty)
