@@ -10,7 +10,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE
 from pfpnas_workloads.prediction import AccuracyPredictor
 from support.tiny_supernet import tiny_spec
-from support.workload_process import run_workload, start_workload, wait_until
+from support.training_process import run_workload, start_workload, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE, EXIT_RETRY
 from pfpnas_workloads.training import load_calibration, load_supernet
 from support.tiny_supernet import tiny_spec
-from support.workload_process import run_workload, start_workload, wait_until
+from support.training_process import run_workload, start_workload, wait_until
 
 
 def make_job(**changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Training workloads as real processes: started, killed, run to their end."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pfpnas_api.jobs import ENV_ARTIFACTS
+
+DEADLINE_SECONDS = 240.0
+
+
+def start_workload(command: str, document: dict[str, Any], folder: Path) -> "subprocess.Popen[bytes]":
+    """``python -m pfpnas_workloads <command>`` with the store in ``folder/store`` and a single thread."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / f"{document['uid']}.json"
+    job.write_text(json.dumps(document))
+    environment = {**os.environ, ENV_ARTIFACTS: str(folder / "store"), "OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, "-m", "pfpnas_workloads", command, "--job", str(job)]
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE)
+
+
+def run_workload(command: str, document: dict[str, Any], folder: Path) -> tuple[int, str]:
+    """Its exit code and what it wrote to standard error."""
+    process = start_workload(command, document, folder)
+    _, errors = process.communicate(timeout=DEADLINE_SECONDS)
+    return process.returncode, errors.decode()
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Poll until `condition` holds; fails when the process ends before or the deadline passes."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert process.poll() is None, f"the workload ended first with {process.returncode}"
+        assert time.monotonic() < deadline, "the deadline passed"
+        time.sleep(0.002)
