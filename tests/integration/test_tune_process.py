@@ -14,7 +14,7 @@ from pfpnas_api.messages import LogEntry, Suggestion
 from pfpnas_workloads.prediction import AccuracyPredictor, width
 from pfpnas_workloads.prediction.predictor import Layer
 from support.redis_server import redis_server
-from support.workload_process import WorkloadProcess, workload
+from support.workload_service import WorkloadProcess, workload
 
 EXPERIMENT = "e-1"
 SPACE = SearchSpaceSpec(

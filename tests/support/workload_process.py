@@ -1,83 +1,53 @@
-"""Workloads as real processes, and waiting for what they do."""
+"""Workloads as real processes: run to the end, or started and waited for."""
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_JOB, ENV_REDIS
-from pfpnas_api.kinds.common import Model
+from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_JOB
 
-DEADLINE_SECONDS = 90.0
-"""Longest wait for a process: importing torch alone takes many seconds on a busy machine."""
-
-Returned = TypeVar("Returned")
+DEADLINE_SECONDS = 240.0
+"""Longest wait for a process: two cores may be busy with other tests."""
 
 
-class WorkloadProcess:
-    """A workload that runs."""
-
-    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pfpnas_workloads", *arguments],
-                env=os.environ | {"OMP_NUM_THREADS": "1"} | environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End it as `kill -9` does."""
-        self._process.kill()
-        self._process.wait()
-
-    def terminate(self) -> int:
-        """Ask it to stop; its exit code."""
-        self._process.terminate()
-        return self.wait()
-
-    def wait(self) -> int:
-        """Its exit code, once it has ended."""
-        return self._process.wait(DEADLINE_SECONDS)
-
-    def until(self, look: Callable[[], Returned | None]) -> Returned:
-        """What `look` finds, once it finds something.
-
-        Raises:
-            AssertionError: the process ended, or the deadline passed; with the process' last words.
-        """
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            found = look()
-            if found:
-                return found
-            words = self.log.read_text()[-2000:]
-            assert self._process.poll() is None, f"it ended with {self._process.returncode}: {words}"
-            assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {words}"
-            time.sleep(0.02)
+def start_workload(command: str, job: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
+    """A workload that runs, with the artifact store in `folder/store` and without Redis."""
+    environ = {ENV_JOB: json.dumps(job), ENV_ARTIFACTS: str(folder / "store"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pfpnas_workloads", command],
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-@contextmanager
-def workload(
-    *arguments: str, job: Model | None = None, store: Path, redis_url: str | None = None
-) -> Iterator[WorkloadProcess]:
-    """A workload's process for the length of the block; its log lies beside the store."""
-    environ = {ENV_ARTIFACTS: str(store)}
-    environ |= {} if redis_url is None else {ENV_REDIS: redis_url}
-    environ |= {} if job is None else {ENV_JOB: job.model_dump_json(by_alias=True)}
-    process = WorkloadProcess(list(arguments), environ, store.parent / "workload.log")
+def run_workload(command: str, job: Mapping[str, Any], folder: Path) -> tuple[int, str]:
+    """A workload's exit code and what it wrote to standard error, once it has ended."""
+    process = start_workload(command, job, folder)
     try:
-        yield process
+        _, errors = process.communicate(timeout=DEADLINE_SECONDS)
     finally:
         process.kill()
+    return process.returncode, errors
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Wait until something holds, or the process has ended.
+
+    Raises:
+        AssertionError: it doesn't hold by the deadline; the process is killed.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition() and process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+            process.communicate()
+            raise AssertionError(f"not within {DEADLINE_SECONDS} s")
+        time.sleep(0.01)
