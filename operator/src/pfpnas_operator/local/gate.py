@@ -1,6 +1,7 @@
 """Quiet while the agent measures: on one machine, other work on the same cores triples the 90th percentile."""
 
-from pfpnas_operator.reconcile import ExperimentObserved, Plan
+from pfpnas_operator.reconcile import ExperimentObserved, Plan, names
+from pfpnas_operator.reconcile.search import awaits_suggestions
 
 
 def hold_back(plan: Plan, observed: ExperimentObserved) -> Plan:
@@ -30,14 +31,14 @@ def _building(observed: ExperimentObserved) -> bool:
 
 def _serves(observed: ExperimentObserved, name: str) -> bool:
     """Whether a Job waits for work rather than being work itself."""
-    experiment = observed.experiment.metadata.name
-    return name in (f"{experiment}-tune", f"{experiment}-worker")
+    return name in (names.tune_job(observed.experiment), names.worker_job(observed.experiment))
 
 
 def _suggesting(observed: ExperimentObserved) -> bool:
-    answered = max(observed.suggestions, default=-1) + 1
-    ended = any(suggestion.exhausted for suggestion in observed.suggestions.values())
-    return observed.log.asked > answered and not ended
+    """Whether a tuner computes: one that is gone, or whose suggestions nobody wants any more, holds nothing up."""
+    tuner = observed.jobs.get(names.tune_job(observed.experiment))
+    searching = observed.experiment.status.search_finished_at is None
+    return searching and tuner is not None and tuner.active and awaits_suggestions(observed)
 
 
 def _starts_work(plan: Plan) -> bool:

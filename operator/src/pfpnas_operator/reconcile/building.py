@@ -9,7 +9,7 @@ from pfpnas_api.kinds import ArtifactRef, CheckpointStatus, NASExperiment
 from pfpnas_api.messages import BuildRequest
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
-from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView
+from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView, Lease
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
 
 
@@ -58,14 +58,40 @@ def build_request(
 def advance_build(
     observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
 ) -> BuildOutcome:
-    """Where a build stands; asks for it (again) where need be, and clears what it left on the road."""
+    """Where a build stands; asks for it (again) where need be, and marks as wanted what it waits for.
+
+    It is done when its builder says so, not when its manifest is there: the chunks are pushed in between.
+    """
+    pooled = observed.experiment.spec.trial_template.mode == "Pooled"
     manifest = observed.manifests.get(request.uid)
     if manifest is not None:
-        _clear(observed, request, plan)
+        pushing = _pushes_pooled if pooled else _pushes_pod
+        if pushing(observed, request, plan, attempts=attempts, now=now):
+            return Building(attempts=attempts)
         return _settled(manifest)
-    if observed.experiment.spec.trial_template.mode == "Pooled":
-        return _advance_pooled(observed, request, plan, attempts=attempts, now=now)
-    return _advance_pod(observed, request, plan, attempts=attempts, now=now)
+    advance = _advance_pooled if pooled else _advance_pod
+    return advance(observed, request, plan, attempts=attempts, now=now)
+
+
+def _pushes_pooled(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+) -> bool:
+    lease = observed.builds.get(request.uid)
+    pushing = lease is not None and lease.state == "Claimed" and now - lease.since <= BUILD_DEADLINE
+    if lease is not None and not pushing:
+        _drop(lease, plan)
+    return pushing
+
+
+def _pushes_pod(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+) -> bool:
+    name = names.build_job(observed.experiment, request.model_copy(update={"attempt": max(attempts, 1)}))
+    job = observed.jobs.get(name)
+    if job is None or not job.active or now - job.since > BUILD_DEADLINE:
+        return False
+    plan.wanted_jobs.add(name)
+    return True
 
 
 def _settled(manifest: Manifest) -> BuildOutcome:
@@ -82,6 +108,7 @@ def _advance_pooled(
     observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
 ) -> BuildOutcome:
     lease = observed.builds.get(request.uid)
+    plan.wanted_builds.add(request.uid)
     if lease is None:
         return _start(observed, request, plan, attempts=max(attempts, 1))
     overdue = (lease.state == "Claimed" and now - lease.since > BUILD_DEADLINE) or (
@@ -89,8 +116,13 @@ def _advance_pooled(
     )
     if not overdue:
         return Building(attempts=attempts)
-    plan.delete_builds.append(lease.entry)
+    _drop(lease, plan)
     return _again(observed, request, plan, attempts=attempts, why="the worker did not finish it in time")
+
+
+def _drop(lease: Lease, plan: Plan) -> None:
+    if lease.entry not in plan.delete_builds:
+        plan.delete_builds.append(lease.entry)
 
 
 def _advance_pod(
@@ -102,8 +134,10 @@ def _advance_pod(
     if job is None:
         return _start(observed, request, plan, attempts=current)
     if job.active and not (job.state == "Running" and now - job.since > BUILD_DEADLINE):
+        plan.wanted_jobs.add(job.name)
         return Building(attempts=current)
-    plan.delete_jobs.append(job.name)
+    if job.name not in plan.delete_jobs:
+        plan.delete_jobs.append(job.name)
     if job.exit_code == EXIT_BAD_INPUT:
         return BuildFailed(reason="BadArchitecture", message=job.message or "the build refused its input")
     return _again(observed, request, plan, attempts=current, why=_why(job))
@@ -134,13 +168,3 @@ def _start(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, a
 
 def _asked(plan: Plan) -> list[BuildRequest]:
     return plan.builds + [job.document for job in plan.create_jobs if isinstance(job.document, TrialJob)]
-
-
-def _clear(observed: ExperimentObserved, request: BuildRequest, plan: Plan) -> None:
-    lease = observed.builds.get(request.uid)
-    if lease is not None and lease.state == "Answered" and lease.entry not in plan.delete_builds:
-        plan.delete_builds.append(lease.entry)
-    prefix = names.build_job(observed.experiment, request).rsplit("-", 1)[0]
-    for name, job in observed.jobs.items():
-        if name.rsplit("-", 1)[0] == prefix and not job.active and name not in plan.delete_jobs:
-            plan.delete_jobs.append(name)

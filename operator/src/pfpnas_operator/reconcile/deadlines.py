@@ -11,11 +11,15 @@ BUILD_DEADLINE = timedelta(minutes=15)
 STALL_DEADLINE = timedelta(minutes=30)
 """A training Job that says nothing new for so long hangs: one epoch of the largest spaces stays under it."""
 
+STEADY = timedelta(minutes=10)
+"""A Job of the experiment's own that stays up so long is forgiven its earlier deaths."""
+
 SUGGESTION_DEADLINE = timedelta(minutes=5)
 """The slowest tuner needs seconds for a suggestion."""
 
 ANSWER_GRACE = timedelta(seconds=10)
 """Between an acknowledgement and its result's arrival: both are on their way at once."""
 
-CLAIM_GRACE = timedelta(seconds=15)
-"""Beyond a measurement's own deadline, which the agent keeps by itself: for its journal and the way back."""
+CLAIM_GRACE = timedelta(seconds=20)
+"""Beyond a measurement's own deadline, which the agent keeps by itself: for its journal and the way back, and after an
+outage for its return, which takes it up to 15 s."""

@@ -63,11 +63,24 @@ def settled(evaluation: Evaluation) -> bool:
 
 
 def evaluate(final: Final, status: NASExperimentStatus, plan: Plan, *, now: datetime) -> NASExperimentStatus:
-    """One step of every evaluation; done when all are `settled`."""
-    evaluations = status.evaluations or planned(final.observed.experiment, final.supernet, final.best)
-    attempts = dict(status.attempts)
+    """One step of every evaluation; done when all are `settled`.
+
+    Those of a net that is no longer the best are planned anew, the others keep their figures: the test split is seen
+    once. What is new is only planned: the next cycle sees what of it is built already.
+    """
+    attempts, evaluations = dict(status.attempts), _current(final, status.evaluations)
+    if evaluations != status.evaluations:
+        for evaluation in set(evaluations) - set(status.evaluations):
+            attempts.pop(evaluation.name, None)
+        return status.model_copy(update={"evaluations": evaluations, "attempts": attempts})
     stepped = tuple(_step(final, evaluation, attempts, plan, now=now) for evaluation in evaluations)
     return status.model_copy(update={"evaluations": stepped, "attempts": attempts})
+
+
+def _current(final: Final, evaluations: tuple[Evaluation, ...]) -> tuple[Evaluation, ...]:
+    known = {(evaluation.name, evaluation.architecture): evaluation for evaluation in evaluations}
+    wished = planned(final.observed.experiment, final.supernet, final.best)
+    return tuple(known.get((evaluation.name, evaluation.architecture), evaluation) for evaluation in wished)
 
 
 def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:

@@ -21,11 +21,10 @@ from pfpnas_operator.reconcile.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """An agent answered with numbers; `replicates` further answers were not needed."""
+    """An agent answered with numbers."""
 
     result: MeasureResult
     agent: str
-    replicates: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +118,7 @@ def advance_measurement(
     if answers:
         return _answered(observed, task, plan, answers=answers, attempts=attempts)
     if lease is None:
-        plan.tasks.append(task)
+        _issue(task, plan)
         return Waiting(state="Queued", attempts=attempts)
     if lease.state == "Waiting":
         return Waiting(state="Queued", attempts=attempts)
@@ -147,21 +146,29 @@ def _again(task: MeasureTask, plan: Plan, *, attempts: int, why: str) -> Measure
         return MeasureFailed(
             reason="Poisoned", message=f"claimed {attempts + 1} times without an answer: {why}", fault="Candidate"
         )
-    plan.tasks.append(task)
+    _issue(task, plan)
     return Waiting(state="Queued", attempts=attempts + 1)
+
+
+def _issue(task: MeasureTask, plan: Plan) -> None:
+    """Publish a task; trials with equal candidates share it."""
+    if all(planned.task_id != task.task_id for planned in plan.tasks):
+        plan.tasks.append(task)
 
 
 def _answered(
     observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, answers: tuple[ResultView, ...], attempts: int
 ) -> MeasureOutcome:
-    """The first valid result wins; all are cleared, and the task with them."""
-    plan.delete_results.extend(answers)
+    """The first valid result wins, the others are replicates; all are cleared, and the task with them."""
+    if answers[0] not in plan.delete_results:
+        plan.delete_results.extend(answers)
+        plan.replicates += len(answers) - 1
     lease = observed.tasks.get(task.task_id)
-    if lease is not None:
+    if lease is not None and lease.entry not in plan.delete_tasks:
         plan.delete_tasks.append(lease.entry)
     good = next((answer for answer in answers if answer.result.failure is None), None)
     if good is not None:
-        return Measured(result=good.result, agent=good.agent, replicates=len(answers) - 1)
+        return Measured(result=good.result, agent=good.agent)
     return _refused(observed, task, plan, answer=answers[0], attempts=attempts)
 
 
@@ -172,8 +179,8 @@ def _refused(
     passing = reason in RETRY_REASONS or reason == "BlobMissing"
     if passing and attempts + 1 < MOST_ATTEMPTS:
         if reason == "BlobMissing":
-            plan.push.extend(_artifacts(task))
-        plan.tasks.append(task)
+            plan.push.extend(artifact for artifact in _artifacts(task) if artifact not in plan.push)
+        _issue(task, plan)
         return Waiting(state="Queued", attempts=attempts + 1)
     return MeasureFailed(
         reason=reason,

@@ -1,6 +1,6 @@
 """What a decision sees: resources, Jobs, leases, results. Values only; a driver fills them in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -57,9 +57,11 @@ class LogView:
     """What the tuner's log holds by now."""
 
     asked: int = 0
-    started: frozenset[str] = frozenset()
+    asked_at: datetime | None = None
+    """When `asked` last rose; None when it isn't known."""
+    started: Set[str] = frozenset()
     """Names of trials."""
-    finished: frozenset[str] = frozenset()
+    finished: Set[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

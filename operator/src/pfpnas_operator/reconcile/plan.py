@@ -55,6 +55,12 @@ class Plan:
     tasks: list[MeasureTask] = field(default_factory=list)
     wanted_tasks: set[str] = field(default_factory=set)
     """Ids of the tasks that something still waits for: what else lies on the road is swept."""
+    wanted_builds: set[str] = field(default_factory=set)
+    """The same of builds, by uid."""
+    wanted_jobs: set[str] = field(default_factory=set)
+    """The same of Jobs, by name."""
+    replicates: int = 0
+    """Answers that nobody waited for any more."""
     events: list[Event] = field(default_factory=list)
 
     def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:

@@ -10,7 +10,7 @@ FRONT_SHOWN = 20
 """Points of the front in a status."""
 
 UNCOUNTED = frozenset({"Withdrawn"})
-"""Reasons of failed trials that nobody is to blame for: they do not count against maxFailedTrials."""
+"""Reasons that say nothing against a trial: they do not count against maxFailedTrials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class Summary:
         succeeded: Measured and scored.
         infeasible: Of them, those outside a limit.
         failed: Number by reason.
+        failures: Of them, those that count against `maxFailedTrials` (the tuner's own).
         tuned: Finished trials that count against `maxTrials` (those of the tuner).
         next_index: One above the largest index of the tuner's.
         best: The best feasible one, else the one closest to feasible.
@@ -30,15 +31,11 @@ class Summary:
     succeeded: int = 0
     infeasible: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
+    failures: int = 0
     tuned: int = 0
     next_index: int = 0
     best: RankedTrial | None = None
     front: tuple[RankedTrial, ...] = ()
-
-    @property
-    def failures(self) -> int:
-        """Failed trials that count against maxFailedTrials."""
-        return sum(count for reason, count in self.failed.items() if reason not in UNCOUNTED)
 
     def add(self, trial: Trial) -> "Summary":
         """The summary with one more finished trial."""
@@ -51,7 +48,11 @@ class Summary:
         if is_true(trial.status.conditions, "Failed"):
             condition = find_condition(trial.status.conditions, "Failed")
             reason = condition.reason if condition else "Unknown"
-            return replace(mine, failed={**self.failed, reason: self.failed.get(reason, 0) + 1})
+            return replace(
+                mine,
+                failed={**self.failed, reason: self.failed.get(reason, 0) + 1},
+                failures=self.failures + (index is not None and reason not in UNCOUNTED),
+            )
         ranked = rank(trial)
         return replace(
             mine,

@@ -42,7 +42,7 @@ def reconcile_supernet(observed: SupernetObserved, now: datetime) -> Plan:
 def _decide(observed: SupernetObserved, plan: Plan, stamp: Stamp) -> SupernetStatus:
     status = observed.supernet.status
     if is_true(status.conditions, "Failed") or is_true(status.conditions, "Ready"):
-        _clean(observed, plan)
+        _clean(observed, plan, stamp.now)
         return status
     conditions = stamp.put(status.conditions, "Accepted", TRUE, "Valid")
     status = status.model_copy(
@@ -131,7 +131,7 @@ def _stage(
         return _StageFailed(reason=manifest.outcome, message=manifest.message)
     if job is None:
         return _start(plan, status, name=name, document=document, stage=stage)
-    if job.active and now - job.progressed_at <= STALL_DEADLINE:
+    if job.active and not _stalls(job, now):
         return status.model_copy(update={"progress": _progress(stage, job)})
     return _again(observed, plan, status, stage=stage, job=job)
 
@@ -228,5 +228,9 @@ def _failed(
     return status.model_copy(update={"conditions": conditions, "progress": None, "finished_at": stamp.now})
 
 
-def _clean(observed: SupernetObserved, plan: Plan) -> None:
-    plan.delete_jobs.extend(name for name, job in observed.jobs.items() if not job.active)
+def _clean(observed: SupernetObserved, plan: Plan, now: datetime) -> None:
+    plan.delete_jobs.extend(name for name, job in observed.jobs.items() if not job.active or _stalls(job, now))
+
+
+def _stalls(job: JobView, now: datetime) -> bool:
+    return now - job.progressed_at > STALL_DEADLINE

@@ -15,9 +15,10 @@ from pfpnas_api.kinds import (
 from pfpnas_api.messages import MeasureResult
 from pfpnas_api.quantities import DECIMAL
 from pfpnas_api.scoring import Judgement, cost_per_million, judge
-from pfpnas_api.spaces import ArchitectureError, SearchSpace, cost
+from pfpnas_api.spaces import ArchitectureError
 from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
+from pfpnas_operator.reconcile.cycle import Fault
 from pfpnas_operator.reconcile.measuring import (
     Measured,
     MeasureFailed,
@@ -27,29 +28,7 @@ from pfpnas_operator.reconcile.measuring import (
 )
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """A failure that is the experiment's own, met by one of its trials."""
-
-    reason: str
-    message: str
-
-
-def static_metrics(space: SearchSpace, architecture: str) -> TrialMetrics:
-    """What is known of an architecture without building it.
-
-    Raises:
-        ArchitectureError: it is not of the space.
-    """
-    counted = cost(space, space.parse(architecture))
-    return TrialMetrics(
-        flops=counted.flops,
-        macs=counted.macs,
-        parameters=counted.parameters,
-        model_bytes=counted.model_bytes,
-    )
+from pfpnas_operator.reconcile.space import reference_metrics, static_metrics
 
 
 def advance_trial(
@@ -146,14 +125,17 @@ class _Step:
 
     def _scored(self, result: MeasureResult) -> TrialStatus:
         metrics = measured_metrics(self.experiment, self.trial.status.metrics or TrialMetrics(), result)
-        judgement = judge(self.experiment.spec.objective, metrics, reference=reference_metrics(self.observed))
+        judgement = judge(self.experiment.spec.objective, metrics, reference=reference_metrics(self.observed.supernet))
         conditions = self.stamp.put(self.trial.status.conditions, "Measured", TRUE, "Measured")
         measured = self.trial.model_copy(
             update={"status": self.trial.status.model_copy(update={"conditions": conditions, "metrics": metrics})}
         )
-        if judgement.missing:
-            names = ", ".join(judgement.missing)
-            return failed(measured, self.stamp, "MetricUnavailable", f"the backend does not measure {names}")
+        missing = judgement.missing
+        if metrics.latency_milliseconds is None:
+            missing = tuple(dict.fromkeys(("Latency", *missing)))
+        if missing:
+            text = f"the backend does not measure {', '.join(missing)}"
+            return failed(measured, self.stamp, "MetricUnavailable", text)
         return succeeded(measured, self.stamp, judgement)
 
 
@@ -175,14 +157,6 @@ def measured_metrics(experiment: NASExperiment, known: TrialMetrics, result: Mea
             "cost": cost_of_million,
         }
     )
-
-
-def reference_metrics(observed: ExperimentObserved) -> TrialMetrics | None:
-    """What is counted of the reference model, for relative limits."""
-    if observed.supernet is None:
-        return None
-    space = observed.supernet.space()
-    return static_metrics(space, space.minimum().id)
 
 
 def succeeded(trial: Trial, stamp: Stamp, judgement: Judgement) -> TrialStatus:

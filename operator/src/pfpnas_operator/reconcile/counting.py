@@ -1,0 +1,65 @@
+"""The figures of an experiment's status: trials by state, the best, the front and its hypervolume."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from pfpnas_api.kinds import Trial, TrialCounts, find_condition, is_true
+from pfpnas_api.scoring import hypervolume
+from pfpnas_operator.reconcile.cycle import Cycle
+from pfpnas_operator.reconcile.summary import front_points, shown_front
+
+
+def count(cycle: Cycle, active: Sequence[Trial]) -> None:
+    """Write the figures, with these trials not finished."""
+    summary = cycle.summary
+    failed = sum(summary.failed.values())
+    running = sum(trial.status.build_started_at is not None for trial in active)
+    counts = TrialCounts(
+        created=len(active) + summary.succeeded + failed,
+        pending=len(active) - running,
+        running=running,
+        succeeded=summary.succeeded,
+        failed=failed,
+        infeasible=summary.infeasible,
+    )
+    front = shown_front(summary.front)
+    cycle.update(trials=counts, best=summary.best, front=front, hypervolume=_hypervolume(cycle))
+
+
+def _hypervolume(cycle: Cycle) -> float | None:
+    points = front_points(cycle.summary.front)
+    if not points:
+        return None
+    reference = _threshold(cycle) or max(point.latency for point in points)
+    return hypervolume(points, reference_latency=reference) / reference
+
+
+def _threshold(cycle: Cycle) -> float | None:
+    """The latency limit in milliseconds, a relative one by the reference model's median over the front."""
+    limit = cycle.experiment.spec.objective.constraint("Latency")
+    if limit is None or not limit.relative:
+        return limit.limit if limit else None
+    latencies = [ranked.metrics.latency_milliseconds for ranked in cycle.summary.front]
+    references = [latency.reference for latency in latencies if latency and latency.reference]
+    return limit.limit * median(references) if references else None
+
+
+def announce(cycle: Cycle, trial: Trial) -> None:
+    """Say how a trial ended."""
+    name, conditions = trial.metadata.name, trial.status.conditions
+    failure = find_condition(conditions, "Failed")
+    if failure is not None and is_true(conditions, "Failed"):
+        cycle.plan.note(name, failure.reason, failure.message, warning=True)
+    else:
+        cycle.plan.note(name, "Measured", _figures(trial))
+
+
+def _figures(trial: Trial) -> str:
+    metrics, score = trial.status.metrics, trial.status.score
+    latency = metrics.latency_milliseconds if metrics else None
+    parts = {
+        "accuracy": f"{metrics.accuracy:.4f}" if metrics and metrics.accuracy is not None else None,
+        "p50": f"{latency.p50:.3f} ms" if latency else None,
+        "score": f"{score:.4f}" if score is not None else None,
+    }
+    return ", ".join(f"{name} {figure}" for name, figure in parts.items() if figure is not None)
