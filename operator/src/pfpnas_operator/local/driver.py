@@ -3,13 +3,14 @@
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from pfpnas_api.bus import OperatorBus, WorkloadBus, connect
 from pfpnas_api.bus.connection import OUTAGE
@@ -20,7 +21,7 @@ from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.gate import hold_back
 from pfpnas_operator.local.observer import Observer, Records
 from pfpnas_operator.local.processes import Processes
-from pfpnas_operator.local.server import RunRedis
+from pfpnas_operator.local.server import RedisUnavailable, RunRedis
 from pfpnas_operator.reconcile import Event, ExperimentObserved, reconcile_experiment, reconcile_supernet
 
 WAIT_MILLISECONDS = 500
@@ -28,6 +29,9 @@ WAIT_MILLISECONDS = 500
 
 OUTAGE_SECONDS = 1.0
 """Between two tries while Redis is away."""
+
+MOST_REFUSALS = 10
+"""A group that is gone with its server is made again in the next cycle; a right that is lacking stays lacking."""
 
 Watcher = Callable[[Records, ExperimentObserved | None], None]
 """Called after every cycle with the records and what was seen."""
@@ -54,7 +58,7 @@ class Interrupted(Exception):  # noqa: N818 - reads as the state it names
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second Ctrl-C ends at once."""
+    """An event that SIGINT and SIGTERM set; a second Ctrl-C kills what hasn't stopped yet."""
     stop = threading.Event()
 
     def asked(number: int, frame: FrameType | None) -> None:
@@ -82,7 +86,7 @@ def run_search(
 
     Raises:
         Interrupted: `stop` was set.
-        RedisUnavailable: no Redis to begin with.
+        RedisUnavailable: no Redis to begin with, or it refuses what was asked time and again.
         AgentError: the local agent dies again and again.
         ArtifactError: the folder can't be written.
     """
@@ -93,10 +97,16 @@ def run_search(
         try:
             _loop(_Run(setting, records, processes, server, agent, announce, watch), stop)
         finally:
-            # The tuner and the workers first: what they still ask for nobody would answer.
-            processes.stop_all()
-            if agent is not None:
-                agent.stop()
+            _stop(processes, agent)
+
+
+def _stop(processes: Processes, agent: LocalAgent | None) -> None:
+    """The tuner and the workers first: what they still ask for nobody would answer."""
+    try:
+        processes.stop_all()
+    finally:
+        if agent is not None:
+            agent.stop()
 
 
 class _Run:
@@ -125,13 +135,19 @@ class _Run:
             observer=self.observer,
             announce=announce,
         )
-        self.bell = "0"
+        self.bell, self.begun = "0", False
+
+    def begin(self) -> None:
+        """Forget what an earlier run of the same search left in a Redis that was given."""
+        self.bus.forget(experiment=self.records.experiment.metadata.uid)
+        self.begun = True
 
     def over(self) -> bool:
         """Whether the experiment has ended, or its Supernet failed."""
         ended = self.records.experiment.status.conditions
         failed = is_true(self.records.supernet.status.conditions, "Failed")
-        return is_true(ended, "Succeeded") or is_true(ended, "Failed") or failed
+        finished = is_true(ended, "Succeeded") or is_true(ended, "Failed")
+        return failed or (finished and not self.records.active)
 
     def cycle(self) -> None:
         """Look, decide, do."""
@@ -149,22 +165,56 @@ class _Run:
     def wait(self) -> None:
         """Until a workload rings, an agent answers, or it is time to look by oneself."""
         pool = self.records.experiment.spec.target.pool
-        self.bell, _ = self.bus.wait_for_bell(after=self.bell, pool=pool, block_milliseconds=WAIT_MILLISECONDS)
+        # Answers to others' tasks stay there until they are fetched: they would ring without end.
+        own = None if self.observer.others_answers else pool
+        self.bell, _ = self.bus.wait_for_bell(after=self.bell, pool=own, block_milliseconds=WAIT_MILLISECONDS)
 
 
 def _loop(run: _Run, stop: threading.Event) -> None:
-    run.bus.forget(experiment=run.records.experiment.metadata.uid)
+    outage = _Outage(run)
     while True:
         if stop.is_set():
             raise Interrupted
         try:
+            if not run.begun:
+                run.begin()
             run.cycle()
             if run.over():
                 return
             run.wait()
-        except OUTAGE as e:
-            revived = run.server.revive()
-            text = "its server was started again" if revived else f"{e}"
-            name = run.records.experiment.metadata.name
-            run.announce(Event(type="Warning", reason="RedisAway", message=text, subject=name))
-            time.sleep(0 if revived else OUTAGE_SECONDS)
+            outage.over()
+        except RedisError as e:
+            stop.wait(outage.met(e))
+
+
+class _Outage:
+    """Redis being away: its own server is started again, a given one is waited for; said once, not every second."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run, self._said, self._refusals = run, "", 0
+
+    def met(self, error: RedisError) -> float:
+        """Do what can be done; seconds to wait before the next try.
+
+        Raises:
+            RedisUnavailable: it is there, but refuses what was asked, and goes on doing so.
+        """
+        self._run.observer.road.reanchor(datetime.now(UTC))
+        revived = self._run.server.revive()
+        if not revived and not isinstance(error, OUTAGE):
+            self._refusals += 1
+            if self._refusals >= MOST_REFUSALS:
+                raise RedisUnavailable(f"Redis refuses what the search needs: {error}") from error
+        self._say("its server was started again" if revived else str(error))
+        return 0 if revived else OUTAGE_SECONDS
+
+    def over(self) -> None:
+        """Redis answers again."""
+        self._said, self._refusals = "", 0
+
+    def _say(self, message: str) -> None:
+        if message == self._said:
+            return
+        self._said = message
+        name = self._run.records.experiment.metadata.name
+        self._run.announce(Event(type="Warning", reason="RedisAway", message=f"Redis: {message}", subject=name))

@@ -27,12 +27,13 @@ class Executor:
     def carry_out(self, plan: Plan, *, now: datetime) -> None:
         """Everything the plan asks for."""
         self._record(plan)
-        self._road(plan)
+        for event in plan.events:
+            self.announce(event)
+        # Before the road, which may be away: a dead Job that stays would be counted as another death.
         self.processes.delete(plan.delete_jobs)
         for request in plan.create_jobs:
             self.processes.create(request, now=now)
-        for event in plan.events:
-            self.announce(event)
+        self._road(plan, now)
 
     def _record(self, plan: Plan) -> None:
         for trial in plan.create_trials:
@@ -49,7 +50,7 @@ class Executor:
             self.records.experiment = self.records.experiment.model_copy(update={"status": plan.status})
             self.folder.write_experiment(self.records.experiment)
 
-    def _road(self, plan: Plan) -> None:
+    def _road(self, plan: Plan, now: datetime) -> None:
         experiment = self.records.experiment
         uid, pool = experiment.metadata.uid, experiment.spec.target.pool
         for answer in plan.delete_results:
@@ -60,7 +61,7 @@ class Executor:
             self.bus.delete_build(uid, entry)
         if plan.log:
             self.bus.append_log(uid, plan.log)
-            self.observer.road.note_log(plan.log, plan.told)
+            self.observer.road.note_log(plan.log, plan.told, now=now)
         for request in plan.builds:
             self.bus.publish_build(uid, request)
         for artifact in plan.push:

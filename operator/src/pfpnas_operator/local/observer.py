@@ -1,11 +1,11 @@
 """Seeing: the folder, the processes and Redis, put together into what a decision wants to see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pfpnas_api.artifacts import ArtifactStore
-from pfpnas_api.bus import OperatorBus, Queued
+from pfpnas_api.bus import OperatorBus, Queued, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_api.messages import LogEntry, Suggestion
@@ -53,30 +53,52 @@ def _finished_at(trial: Trial) -> tuple[float, str]:
 class Road:
     """What is known of Redis' content between two looks, and forgotten with it."""
 
-    told: dict[str, str] = field(default_factory=dict)
-    """Trials that the tuner's log tells of: name → Started or Finished."""
+    started: set[str] = field(default_factory=set)
+    """Names of the trials that the tuner's log tells of."""
+    finished: set[str] = field(default_factory=set)
+    """Of those it tells how they ended."""
+    told: int = 0
+    """So many of the finished trials, from the first on, were told: only the rest is looked through in every cycle."""
     asked: int = 0
+    asked_at: datetime | None = None
     appended: int = 0
     """Entries written to the tuner's log; fewer there means that Redis lost it."""
     suggestions: dict[int, Suggestion] = field(default_factory=dict)
     last_suggestion: str = "0"
-    since: dict[tuple[str, str, str | None], datetime] = field(default_factory=dict)
-    """When each lease was first seen in its state."""
+    since: dict[tuple[str, str, str, str | None], datetime] = field(default_factory=dict)
+    """When each lease was first seen in its state; of those seen at the last look."""
 
-    def note_log(self, entries: Iterable[LogEntry], told: Mapping[str, str]) -> None:
+    def note_log(self, entries: Iterable[LogEntry], told: Mapping[str, str], *, now: datetime) -> None:
         """Keep what was appended to the tuner's log."""
         for entry in entries:
             self.appended += 1
-            self.asked = max(self.asked, entry.count or 0)
-        self.told.update(told)
+            if entry.event == "Ask" and (entry.count or 0) > self.asked:
+                self.asked, self.asked_at = entry.count or 0, now
+        self.started.update(told)
+        self.finished.update(name for name, state in told.items() if state == "Finished")
+
+    def untold(self, finished: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Finished trials whose end the tuner's log lacks; what was told once is not looked at again."""
+        while self.told < len(finished) and finished[self.told].metadata.name in self.finished:
+            self.told += 1
+        return tuple(trial for trial in finished[self.told :] if trial.metadata.name not in self.finished)
+
+    def leases(self, stream: str, queued: Iterable[Queued], now: datetime) -> list[Lease]:
+        """The entries of a stream, each with the time at which its state was first seen."""
+        keyed = [((stream, one.entry, one.state, one.consumer), one) for one in queued]
+        seen = {key: self.since.get(key, now) for key, _ in keyed}
+        self.since = {key: moment for key, moment in self.since.items() if key[0] != stream} | seen
+        return [Lease(entry=one.entry, state=one.state, since=seen[key], consumer=one.consumer) for key, one in keyed]
+
+    def reanchor(self, now: datetime) -> None:
+        """After an outage: nobody could answer while Redis was away, so every deadline begins anew."""
+        self.since.clear()
+        if self.asked_at is not None:
+            self.asked_at = now
 
     def view(self) -> LogView:
-        """The log as a decision sees it."""
-        return LogView(
-            asked=self.asked,
-            started=frozenset(self.told),
-            finished=frozenset(name for name, state in self.told.items() if state == "Finished"),
-        )
+        """The log as a decision sees it; its sets are not copied, since they grow with the trials."""
+        return LogView(asked=self.asked, asked_at=self.asked_at, started=self.started, finished=self.finished)
 
 
 @dataclass(kw_only=True)
@@ -88,6 +110,8 @@ class Observer:
     processes: Processes
     bus: OperatorBus
     road: Road = field(default_factory=Road)
+    others_answers: bool = False
+    """Whether answers to another experiment of the same pool lay there at the last look."""
 
     def supernet(self, now: datetime) -> SupernetObserved:
         """What `reconcile_supernet` sees."""
@@ -109,21 +133,19 @@ class Observer:
         self._read_suggestions(uid)
         supernets = (names.pretrain_job(records.supernet), names.fit_predictor_job(records.supernet))
         active = tuple(records.active.values())
+        answers = self.bus.results(pool)
+        tasks, foreign = self._tasks(pool, uid, now)
         return ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
             active=active,
             summary=records.summary,
-            untold=self._untold(),
+            untold=self.road.untold(records.finished),
             jobs={name: job for name, job in jobs.items() if name not in supernets},
             manifests=self._manifests(build_uids(records.experiment, records.supernet, active)),
-            builds={request.uid: self._lease(queued, now) for queued, request in self.bus.builds(uid)},
-            tasks={
-                task.task_id: self._lease(queued, now)
-                for queued, task in self.bus.tasks(pool)
-                if task.experiment == uid
-            },
-            results=self._results(pool),
+            builds=self._builds(uid, now),
+            tasks=tasks,
+            results=self._results(pool, answers, foreign),
             agents=self.bus.agents(pool),
             suggestions=self.road.suggestions,
             log=self.road.view(),
@@ -138,17 +160,33 @@ class Observer:
         found = {uid: self.store.read_manifest(uid) for uid in uids}
         return {uid: manifest for uid, manifest in found.items() if manifest is not None}
 
-    def _lease(self, queued: Queued, now: datetime) -> Lease:
-        since = self.road.since.setdefault((queued.entry, queued.state, queued.consumer), now)
-        return Lease(entry=queued.entry, state=queued.state, since=since, consumer=queued.consumer)
+    def _builds(self, uid: str, now: datetime) -> dict[str, Lease]:
+        """Leases of the builds, by uid."""
+        found = self.bus.builds(uid)
+        leases = self.road.leases("builds", [queued for queued, _ in found], now)
+        return {request.uid: lease for (_, request), lease in zip(found, leases, strict=True)}
 
-    def _results(self, pool: str) -> dict[str, tuple[ResultView, ...]]:
-        """Readable results by task; what can't be read is deleted, and counted."""
+    def _tasks(self, pool: str, uid: str, now: datetime) -> tuple[dict[str, Lease], set[str]]:
+        """Leases of this experiment's tasks by id, and the ids of other experiments' in the pool."""
+        found = self.bus.tasks(pool)
+        leases = self.road.leases("tasks", [queued for queued, _ in found], now)
+        mine = {task.task_id: lease for (_, task), lease in zip(found, leases, strict=True) if task.experiment == uid}
+        return mine, {task.task_id for _, task in found if task.experiment != uid}
+
+    def _results(self, pool: str, answers: Iterable[Received], foreign: Set[str]) -> dict[str, tuple[ResultView, ...]]:
+        """Readable results by task, without those of `foreign` tasks; what can't be read is deleted, and counted.
+
+        The answers were read before the tasks: so a task whose answer lies there was on the road when it was looked at.
+        """
         found: dict[str, list[ResultView]] = {}
-        for received in self.bus.results(pool):
+        self.others_answers = False
+        for received in answers:
             if received.result is None:
                 self.bus.delete_result(pool, received)
                 self._count_refused()
+                continue
+            if received.result.task_id in foreign:
+                self.others_answers = True
                 continue
             view = ResultView(agent=received.agent, entry=received.entry, result=received.result)
             found.setdefault(received.result.task_id, []).append(view)
@@ -166,7 +204,3 @@ class Observer:
         for entry, suggestion in self.bus.suggestions(uid, after=self.road.last_suggestion):
             self.road.suggestions.setdefault(suggestion.index, suggestion)
             self.road.last_suggestion = entry
-
-    def _untold(self) -> tuple[Trial, ...]:
-        told = self.road.told
-        return tuple(trial for trial in self.records.finished if told.get(trial.metadata.name) != "Finished")
