@@ -107,7 +107,7 @@ def test_no_byte_of_it_tells_of_the_device_or_its_data(written: bytes) -> None:
 def test_it_is_the_closed_commands_of_the_contract_and_nothing_else(written: bytes) -> None:
     commands = _commands(written)
     assert {command[0].upper() for command in commands} <= COMMANDS
-    agents = {key.rsplit(b":", 1)[1] for name, key, *_ in commands if name in (b"SET", b"XADD")}
+    agents = {command[1].rsplit(b":", 1)[1] for command in commands if command[0] in (b"SET", b"XADD")}
     assert len(agents) == 1
     (agent,) = agents
     assert re.fullmatch(rb"[0-9a-f]{16}", agent)
@@ -130,7 +130,7 @@ def _only_the_schema(message: type[Message], payload: bytes) -> None:
 
 
 def _commands(written: bytes) -> list[list[bytes]]:
-    """Parse what a client writes: arrays of bulk strings. Two connections may interleave only between commands."""
+    """Parse what a client writes: arrays of bulk strings."""
     commands, at = [], 0
     while at < len(written):
         head = re.compile(rb"\*(\d+)\r\n").match(written, at)

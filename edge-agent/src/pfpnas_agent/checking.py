@@ -57,9 +57,10 @@ class Report:
 
 
 def check(config: AgentConfig, state: StateDir, expected: Expected) -> Report:
-    """Look at hardware, backends and data sets; only at the aliases expected, where some are."""
-    backends = [_backend(config, alias) for alias in _aliases(_backends(config), expected.backend)]
-    datasets = [_dataset(config, alias, state) for alias in _aliases(list(config.datasets), expected.dataset)]
+    """Look at hardware, backends and data sets; where an alias is expected, at what is expected only."""
+    everything = expected.backend is None and expected.dataset is None
+    backends = [_backend(config, alias) for alias in _backends(config) if everything or alias == expected.backend]
+    datasets = [_dataset(config, alias, state) for alias in config.datasets if everything or alias == expected.dataset]
     problems = [found.problem for found in (*backends, *datasets) if found.problem]
     return Report(
         pool=config.pool,
@@ -72,10 +73,6 @@ def check(config: AgentConfig, state: StateDir, expected: Expected) -> Report:
 
 def _backends(config: AgentConfig) -> list[str]:
     return list(dict.fromkeys([DEFAULT_BACKEND, *config.backends]))
-
-
-def _aliases(known: list[str], expected: str | None) -> list[str]:
-    return known if expected is None else [alias for alias in known if alias == expected]
 
 
 def _mismatches(config: AgentConfig, expected: Expected, datasets: list[Found]) -> Iterator[str]:
