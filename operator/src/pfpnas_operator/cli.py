@@ -11,20 +11,16 @@ from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
 from pfpnas_operator.local.agent import AgentError, check_target
+from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
 from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.preflight import DataMissing
 from pfpnas_operator.local.results import write_report
-from pfpnas_operator.local.run import RunRequest, perform
+from pfpnas_operator.local.run import RunRequest, Voice, perform
 from pfpnas_operator.local.server import RedisUnavailable
 from pfpnas_operator.local.status import status_lines
 
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_INVALID = 2
-EXIT_INFEASIBLE = 3
-EXIT_INTERRUPTED = 130
-
-USER_ERRORS = (DocumentError, FolderError, AgentError, RedisUnavailable, ArtifactError)
+USER_ERRORS = (DocumentError, FolderError, DataMissing, AgentError, RedisUnavailable, ArtifactError)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,7 +65,8 @@ def run(
         local_agent=agent,
         overrides=tuple(overrides or ()),
     )
-    raise typer.Exit(_guarded(lambda: perform(request, Console())))
+    voice = Voice(out=Console(), errors=Console(stderr=True))
+    raise typer.Exit(_guarded(lambda: perform(request, voice)))
 
 
 @app.command()
@@ -82,7 +79,7 @@ def validate(paths: Paths, overrides: Set = None) -> None:
             typer.echo(f"warning: {warning}", err=True)
         _check_agent(documents)
         typer.echo(_counted(documents))
-        return EXIT_DONE
+        return DONE
 
     raise typer.Exit(_guarded(check))
 
@@ -92,9 +89,9 @@ def status(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
     """Show how far a run is, or what came of it."""
 
     def show() -> int:
-        for line in status_lines(_records(folder)):
+        for line in status_lines(RunFolder(folder), _records(folder)):
             typer.echo(line)
-        return EXIT_DONE
+        return DONE
 
     raise typer.Exit(_guarded(show))
 
@@ -106,7 +103,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
     def write() -> int:
         page = write_report(RunFolder(folder), _records(folder))
         typer.echo(f"wrote {page} and {page.with_suffix('.json')}")
-        return EXIT_DONE
+        return DONE
 
     raise typer.Exit(_guarded(write))
 
@@ -139,9 +136,10 @@ def _guarded(action: Callable[[], int]) -> int:
         return action()
     except USER_ERRORS as e:
         typer.echo(str(e), err=True)
-        return EXIT_INVALID
+        return INVALID
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        typer.echo("Interrupted. The same command goes on from here.", err=True)
+        return INTERRUPTED
 
 
 def main() -> None:

@@ -142,6 +142,11 @@ class _Run:
         self.bus.forget(experiment=self.records.experiment.metadata.uid)
         self.begun = True
 
+    def say(self, reason: str, message: str) -> None:
+        """Announce what no decision says."""
+        name = self.records.experiment.metadata.name
+        self.announce(Event(type="Warning", reason=reason, message=message, subject=name))
+
     def over(self) -> bool:
         """Whether the experiment has ended, or its Supernet failed."""
         ended = self.records.experiment.status.conditions
@@ -174,6 +179,7 @@ def _loop(run: _Run, stop: threading.Event) -> None:
     outage = _Outage(run)
     while True:
         if stop.is_set():
+            run.say("Interrupted", "stopping everything in order; Ctrl-C again kills what is left")
             raise Interrupted
         try:
             if not run.begun:
@@ -216,5 +222,4 @@ class _Outage:
         if message == self._said:
             return
         self._said = message
-        name = self._run.records.experiment.metadata.name
-        self._run.announce(Event(type="Warning", reason="RedisAway", message=f"Redis: {message}", subject=name))
+        self._run.say("RedisAway", f"Redis: {message}")

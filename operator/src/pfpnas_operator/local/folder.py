@@ -3,14 +3,14 @@
 import fcntl
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
 from pfpnas_api.artifacts import FolderStore, write_atomically
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial, find_condition
 from pfpnas_operator.documents import DocumentError, dump, load
 
 Document = TypeVar("Document", Supernet, NASExperiment)
@@ -71,6 +71,17 @@ class RunFolder:
             ) from e
         return file
 
+    def locked(self) -> bool:
+        """Whether a run works here at the moment."""
+        try:
+            with (self.root / ".lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def has_documents(self) -> bool:
         """Whether a run was begun here."""
         return (self.root / "experiment.yaml").exists() and (self.root / "supernet.yaml").exists()
@@ -115,13 +126,25 @@ def begin_or_resume(
     if not folder.has_documents():
         return _created(supernet), _created(experiment), ()
     old_supernet, old_experiment, old_trials = folder.read()
-    _same(folder, "Supernet", old_supernet, supernet, free=())
-    _same(folder, "NASExperiment", old_experiment, experiment, free=("budget",))
+    try:
+        _same(folder, "Supernet", old_supernet, supernet, free=())
+        _same(folder, "NASExperiment", old_experiment, experiment, free=("budget",))
+    except FolderError:
+        if _came_to_nothing(old_supernet, old_trials):
+            return _created(supernet), _created(experiment), ()
+        raise
     if old_experiment.spec != experiment.spec:
         generation = old_experiment.metadata.generation + 1
         metadata = old_experiment.metadata.model_copy(update={"generation": generation})
         old_experiment = old_experiment.model_copy(update={"spec": experiment.spec, "metadata": metadata})
     return old_supernet, old_experiment, old_trials
+
+
+def _came_to_nothing(supernet: Supernet, trials: Collection[Trial]) -> bool:
+    """Whether a run failed before it had anything to keep: its documents may be mended in any field."""
+    failure = find_condition(supernet.status.conditions, "Failed")
+    refused = failure is not None and failure.status == "True" and failure.reason == "BadInput"
+    return refused and not trials and supernet.status.checkpoint is None
 
 
 def _created(document: Document) -> Document:

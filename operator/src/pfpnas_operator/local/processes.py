@@ -1,5 +1,6 @@
 """Workloads as processes: what is a Job in a cluster is a child of this one here, and dies with it."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -30,6 +31,9 @@ STOP_SECONDS = 30.0
 
 PR_SET_PDEATHSIG = 1
 """Of Linux' prctl: a child gets a signal when its parent dies, so that kill -9 of the run leaves nothing behind."""
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""Loaded here, since between fork and exec nothing may be loaded."""
 
 
 @dataclass(kw_only=True)
@@ -141,6 +145,7 @@ def last_line(log: Path, *, most: int = 400) -> str:
 def spawn(argv: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start a child in a session of its own, its output appended to a file, bound to this process's life."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    parent = os.getpid()
     with log.open("ab") as output:
         return subprocess.Popen(
             list(argv),
@@ -150,26 +155,37 @@ def spawn(argv: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> 
             env=dict(environment),
             # Ctrl-C reaches only this process, which then stops its children in order.
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads run here
+            preexec_fn=(lambda: _die_with(parent)) if _LIBC else None,  # noqa: PLW1509 - no threads run here
         )
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _die_with(parent: int) -> None:
+    assert _LIBC is not None
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before it could be watched
+        os._exit(1)
 
 
 def stop(processes: Sequence["subprocess.Popen[bytes]"], *, seconds: float = STOP_SECONDS) -> None:
-    """Ask processes to end, and kill those that don't within the time, with their process groups."""
+    """Ask processes to end, and kill those that don't within the time, or at a second Ctrl-C, with their groups."""
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    for process in processes:
-        try:
-            process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+    try:
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    finally:
+        for process in processes:
+            _kill(process)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 def open_log(path: Path) -> IO[str]:

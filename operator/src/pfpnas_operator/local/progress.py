@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,15 +12,25 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pfpnas_api.kinds import RankedTrial
+from pfpnas_api.kinds import RankedTrial, Supernet, is_true
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.reconcile import Event, ExperimentObserved
+from pfpnas_operator.reconcile.finale import settled
 
 PLAIN_SECONDS = 20.0
 """Between two plain lines: often enough to see that it lives, seldom enough for a log."""
 
-LIVE_PER_SECOND = 2
-"""Drawing costs a little of the cores on which the agent measures."""
+LIVE_SECONDS = 0.25
+"""Between two drawings: each costs a little of the cores on which the agent measures."""
+
+
+STAGES = {
+    "Pretrain": "1/3 training the supernet",
+    "FitPredictor": "1/3 fitting the accuracy predictor",
+    "Search": "2/3 searching",
+    "Finale": "3/3 scoring on the private test split",
+}
+"""What is being done, by the names that jobs and this module give it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,49 +54,118 @@ class Picture:
     waiting: str = ""
 
 
-def picture(records: Records, observed: ExperimentObserved | None, now: datetime) -> Picture:
+class Pace:
+    """How fast trials finish in this run: time that passed between two runs doesn't count."""
+
+    def __init__(self) -> None:
+        self._since: tuple[datetime, int] | None = None
+
+    def seconds_left(self, done: int, most: int, *, now: datetime) -> float | None:
+        """An estimate, once a trial has finished in this run."""
+        if self._since is None:
+            self._since = (now, done)
+        start, before = self._since
+        if done <= before:
+            return None
+        return (now - start).total_seconds() / (done - before) * max(0, most - done)
+
+
+def opening_lines(records: Records, root: Path, config: Path | None) -> list[str]:
+    """What is going to happen, and where."""
+    experiment, supernet = records.experiment, records.supernet
+    target, budget = experiment.spec.target, experiment.spec.budget
+    goes_on = supernet.status.started_at is not None
+    who = f"the agent of {config}" if config else f"agents of pool {target.pool}, wherever they run"
+    lines = [
+        f"{experiment.metadata.name} {'goes on' if goes_on else 'begins'} in {root}: every step is kept there; Ctrl-C "
+        "stops it, and the same command goes on."
+    ]
+    if supernet.status.predictor is None:
+        lines.append(f"  1. {_training_plan(supernet)}")
+    else:
+        lines.append(f"  1. train the supernet: done ({supernet.metadata.name})")
+    done = f", {records.summary.tuned} of them done" if records.summary.tuned else ""
+    lines += [
+        f"  2. search: {budget.max_trials} trials{done}, {budget.parallel_trials} at once, chosen by "
+        f"{experiment.spec.tuner.algorithm}; measured on {target.dataset} by {who}",
+        "  3. score the best and its baselines on the private test split, once; write best/ and report.html",
+    ]
+    return lines
+
+
+def _training_plan(supernet: Supernet) -> str:
+    spec, count = supernet.spec, supernet.space().count
+    number = f"{count:,}" if count < 1_000_000 else f"{count:.1e}"
+    epochs = f"{spec.training.epochs} epoch{'s' if spec.training.epochs > 1 else ''}"
+    return (
+        f"train the supernet {supernet.metadata.name} ({spec.search_space.backbone}, {number} architectures) on "
+        f"{spec.dataset.format} for {epochs}, then evaluate {spec.predictor.samples} subnets for its accuracy predictor"
+    )
+
+
+def picture(records: Records, observed: ExperimentObserved | None, *, pace: Pace, now: datetime) -> Picture:
     """What is to be shown."""
     if observed is None:
         return _training(records)
-    experiment = records.experiment
-    if experiment.status.search_finished_at is not None:
-        settled = [e for e in experiment.status.evaluations if e.accuracy or e.reason]
-        total = len(experiment.status.evaluations) or 1
-        detail = f"{len(settled)} of {total} nets"
-        return Picture(stage="Scoring on the private test split", done=len(settled) / total, detail=detail)
-    return _searching(records, observed, now)
+    if records.experiment.status.search_finished_at is not None:
+        return _finale(records, observed)
+    return _searching(records, observed, pace=pace, now=now)
 
 
 def _training(records: Records) -> Picture:
-    progress = records.supernet.status.progress
-    if progress is None:
-        return Picture(stage="Starting")
-    names = {"Pretrain": "Training the supernet", "FitPredictor": "Fitting the accuracy predictor"}
-    detail = f"epoch {progress.epoch} of {progress.epochs}" if progress.epochs else ""
+    status = records.supernet.status
+    progress = status.progress
+    if status.predictor is not None:
+        return Picture(stage=STAGES["Search"], detail="starting")
+    if progress is None or not progress.percent + progress.epoch:
+        name = "Pretrain" if status.checkpoint is None else "FitPredictor"
+        return Picture(stage=STAGES[name], detail="starting")
     return Picture(
-        stage=names[progress.stage],
+        stage=STAGES[progress.stage],
         done=progress.percent / 100,
-        detail=detail,
+        detail=f"epoch {progress.epoch} of {progress.epochs}" if progress.epochs else "",
         seconds_left=progress.eta_seconds,
     )
 
 
-def _searching(records: Records, observed: ExperimentObserved, now: datetime) -> Picture:
+def _searching(records: Records, observed: ExperimentObserved, *, pace: Pace, now: datetime) -> Picture:
     status, most = records.experiment.status, records.experiment.spec.budget.max_trials
+    if status.reference is None:
+        return Picture(stage=STAGES["Search"], detail="building the reference model", waiting=_waiting(observed))
     done = status.trials.succeeded + status.trials.failed
-    left = None
-    if done and status.started_at is not None:
-        left = (now - status.started_at).total_seconds() / done * max(0, most - done)
-    waiting = "" if observed.agents else "waits for an agent's heartbeat"
-    failed = f", {status.trials.failed} failed" if status.trials.failed else ""
     return Picture(
-        stage="Searching",
-        done=done / most,
-        detail=f"{done} of {most} trials{failed}",
-        seconds_left=left,
+        stage=STAGES["Search"],
+        done=min(1.0, done / most),
+        detail=", ".join([f"{done} of {most} trials", *_under_way(records)]),
+        seconds_left=pace.seconds_left(done, most, now=now),
         best=records.summary.best,
-        waiting=waiting,
+        waiting=_waiting(observed),
     )
+
+
+def _under_way(records: Records) -> list[str]:
+    """What the trials that aren't finished are at."""
+    built = sum(is_true(trial.status.conditions, "Built") for trial in records.active.values())
+    counts = {
+        "failed": records.experiment.status.trials.failed,
+        "being built": len(records.active) - built,
+        "being measured": built,
+    }
+    return [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def _finale(records: Records, observed: ExperimentObserved) -> Picture:
+    evaluations = records.experiment.status.evaluations
+    done, total = sum(settled(evaluation) for evaluation in evaluations), len(evaluations) or 1
+    detail = f"{done} of {total} nets" if evaluations else "starting"
+    best, waiting = records.summary.best, _waiting(observed)
+    return Picture(stage=STAGES["Finale"], done=done / total, detail=detail, best=best, waiting=waiting)
+
+
+def _waiting(observed: ExperimentObserved) -> str:
+    if observed.agents:
+        return ""
+    return f"no agent of pool {observed.experiment.spec.target.pool} is heard yet"
 
 
 def best_text(best: RankedTrial | None) -> str:
@@ -114,12 +194,13 @@ class Display:
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
         self._live: Live | None = None
-        self._said, self._last = float("-inf"), ""
+        self._shown, self._last = float("-inf"), ""
 
     def __enter__(self) -> "Display":
         """Begin to draw, where there is a terminal to draw on."""
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=LIVE_PER_SECOND, transient=True)
+            # Drawn by `show` alone: a thread of its own would run while children are forked.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
         return self
 
@@ -129,18 +210,19 @@ class Display:
             self._live.stop()
 
     def show(self, picture: Picture) -> None:
-        """Draw, or say a line when the stage changes and every `PLAIN_SECONDS`."""
-        if self._live is not None:
-            self._live.update(_drawn(picture))
+        """Draw, or say a line, when the stage changes and every so often."""
+        now, interval = self._clock(), LIVE_SECONDS if self._live else PLAIN_SECONDS
+        if picture.stage == self._last and now - self._shown < interval:
             return
-        now = self._clock()
-        if picture.stage != self._last or now - self._said >= PLAIN_SECONDS:
-            self._last, self._said = picture.stage, now
+        self._last, self._shown = picture.stage, now
+        if self._live is not None:
+            self._live.update(_drawn(picture), refresh=True)
+        else:
             self._print(_line(picture))
 
     def tell(self, event: Event) -> None:
-        """Say what was decided; single trials only where there is no live picture."""
-        if event.reason == "Measured" and self._live is not None:
+        """Say what was decided; the picture tells of trials, unless they fail."""
+        if event.reason == "Measured":
             return
         style = "yellow" if event.type == "Warning" else ""
         self._print(Text(f"{event.subject}: {event.message or event.reason}", style=style))
@@ -153,7 +235,8 @@ def _line(picture: Picture) -> str:
     parts = [picture.stage]
     if picture.done is not None:
         parts.append(f"{picture.done:.0%}")
-    parts += [picture.detail, best_text(picture.best), left_text(picture.seconds_left), picture.waiting]
+    best = f"best so far {best_text(picture.best)}" if picture.best else ""
+    parts += [picture.detail, left_text(picture.seconds_left), best, picture.waiting]
     return " · ".join(part for part in parts if part)
 
 
@@ -161,7 +244,7 @@ def _drawn(picture: Picture) -> Group:
     row = Table.grid(padding=(0, 2))
     bar = ProgressBar(total=1.0, completed=picture.done or 0.0, width=32, pulse=picture.done is None)
     row.add_row(Text(picture.stage, style="bold"), bar, picture.detail, left_text(picture.seconds_left))
-    lines = [Text(f"best so far: {best_text(picture.best)}")] if picture.best else []
+    lines = [Text(f"    best so far: {best_text(picture.best)}")] if picture.best else []
     if picture.waiting:
-        lines.append(Text(picture.waiting, style="yellow"))
+        lines.append(Text(f"    {picture.waiting}", style="yellow"))
     return Group(row, *lines)

@@ -1,30 +1,71 @@
 """`pfpnas status`: a run in a few lines."""
 
-from pfpnas_api.kinds import Condition
+from datetime import UTC, datetime, timedelta
+
+from pfpnas_api.kinds import NASExperiment, Supernet, find_condition
+from pfpnas_operator.local.ending import true_condition
+from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
-from pfpnas_operator.local.progress import best_text
+from pfpnas_operator.local.progress import STAGES, best_text, left_text
+from pfpnas_operator.reconcile.finale import settled
 
 
-def status_lines(records: Records) -> list[str]:
-    """Supernet, experiment and the best so far, one fact a line."""
+def status_lines(folder: RunFolder, records: Records) -> list[str]:
+    """State, Supernet, trials and the best so far, one fact a line."""
     supernet, experiment = records.supernet, records.experiment
-    trials = experiment.status.trials
     lines = [
-        f"Supernet/{supernet.metadata.name}: {_told(supernet.status.conditions)}",
-        f"NASExperiment/{experiment.metadata.name}: {_told(experiment.status.conditions)}",
-        f"trials: {trials.succeeded} measured ({trials.infeasible} over a limit), {trials.failed} failed, "
-        f"{trials.running} running, {trials.pending} pending, of {experiment.spec.budget.max_trials}",
+        f"{experiment.metadata.name}: {_state(folder, experiment)}",
+        f"supernet: {_supernet(supernet)}",
+        f"trials: {_trials(records)}",
     ]
-    if experiment.status.best is not None:
-        best = experiment.status.best
-        lines.append(f"best: {best.trial} {best.architecture}: {best_text(best)}")
+    best = records.summary.best
+    if best is not None:
+        lines.append(f"best so far: {best.trial}, {best_text(best)}  {best.architecture}")
+    evaluations = experiment.status.evaluations
+    if evaluations:
+        done = sum(settled(evaluation) for evaluation in evaluations)
+        lines.append(f"private test split: {done} of {len(evaluations)} nets scored")
+    if (folder.root / "report.html").exists():
+        lines.append(f"report: {folder.root / 'report.html'}")
     return lines
 
 
-def _told(conditions: tuple[Condition, ...]) -> str:
-    """The last thing that happened, else that nothing did."""
-    if not conditions:
-        return "not begun"
-    latest = max(conditions, key=lambda condition: condition.last_transition_time)
-    state = latest.type if latest.status == "True" else f"not {latest.type}"
-    return f"{state} ({latest.reason}){f': {latest.message}' if latest.message else ''}"
+def _state(folder: RunFolder, experiment: NASExperiment) -> str:
+    for kind in ("Succeeded", "Failed"):
+        condition = true_condition(experiment.status.conditions, kind)
+        if condition is not None:
+            return f"{kind.lower()} ({condition.reason}){f': {condition.message}' if condition.message else ''}"
+    if not folder.locked():
+        return "not running; the same `pfpnas run` goes on from here"
+    started = experiment.status.started_at
+    if started is None:
+        return "running"
+    return f"running; the search began {timedelta(seconds=round((datetime.now(UTC) - started).total_seconds()))} ago"
+
+
+def _supernet(supernet: Supernet) -> str:
+    status = supernet.status
+    failure = true_condition(status.conditions, "Failed")
+    if failure is not None:
+        return f"{supernet.metadata.name} failed ({failure.reason}): {failure.message}"
+    if status.progress is not None:
+        progress = status.progress
+        left = left_text(progress.eta_seconds)
+        stage = STAGES[progress.stage].split(" ", 1)[1]
+        return f"{stage}, {progress.percent} %{f', {left}' if left else ''}"
+    trained = find_condition(status.conditions, "Trained")
+    if status.checkpoint is None or trained is None:
+        return f"{supernet.metadata.name} is not trained yet"
+    return f"{supernet.metadata.name} is trained; {trained.message}"
+
+
+def _trials(records: Records) -> str:
+    summary, most = records.summary, records.experiment.spec.budget.max_trials
+    text = f"{summary.succeeded} of {most} measured"
+    if summary.infeasible:
+        text += f" ({summary.infeasible} over a limit)"
+    if summary.failed:
+        text += ", failed: " + ", ".join(f"{reason} {count}" for reason, count in sorted(summary.failed.items()))
+    if records.active:
+        text += f", under way: {len(records.active)}"
+    return text

@@ -1,0 +1,65 @@
+"""What can be known to be wrong before anything is started: room, public data, the agent's aliases, Redis."""
+
+import zipfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pfpnas_api.kinds import Supernet
+from pfpnas_operator.local.agent import check_target
+from pfpnas_operator.local.folder import FolderError, RunFolder, free_space_problem
+from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.server import RunRedis
+
+LEAST_BYTES = 64 * 2**20
+"""Room to begin with: checkpoints of the smallest spaces and a few dozen candidates."""
+
+CONTENTS = {
+    "CIFAR10": "cifar-10-batches-py",
+    "CIFAR100": "cifar-100-python",
+    "MNIST": "MNIST/raw",
+    "FashionMNIST": "FashionMNIST/raw",
+}
+"""What the folder of a data set holds, as its archive unpacks; the training itself looks closer."""
+
+
+class DataMissing(Exception):  # noqa: N818 - reads as the state it names
+    """The public data are not where the Supernet says."""
+
+
+def preflight(folder: RunFolder, records: Records, *, redis_url: str | None, agent_config: Path | None) -> None:
+    """Check, and write nothing but Redis' own log.
+
+    Raises:
+        FolderError, DataMissing, AgentError, RedisUnavailable: names the field or file, and the remedy.
+    """
+    problem = free_space_problem(folder.root, least_bytes=LEAST_BYTES)
+    if problem:
+        raise FolderError(problem)
+    if records.supernet.status.checkpoint is None:
+        _check_data(records.supernet)
+    if agent_config is not None:
+        check_target(agent_config, records.supernet, records.experiment)
+    with RunRedis(redis_url, log=folder.logs / "redis.log"):
+        pass
+
+
+def _check_data(supernet: Supernet) -> None:
+    dataset = supernet.spec.dataset
+    if dataset.uri is None or dataset.uri.startswith("sha256:"):
+        return
+    place = Path(unquote(urlsplit(dataset.uri).path)) if dataset.uri.startswith("file:") else Path(dataset.uri)
+    wrong = _data_problem(dataset.format, place)
+    if wrong:
+        raise DataMissing(f"Supernet/{supernet.metadata.name}: spec.dataset.uri: {wrong}")
+
+
+def _data_problem(form: str, place: Path) -> str | None:
+    """What is wrong with the public data as far as a glance tells."""
+    inside = CONTENTS.get(form)
+    if inside is not None and not (place / inside).is_dir():
+        return f"{place} does not hold {inside}/, the unpacked {form}; nothing is downloaded, so put it there"
+    if not place.exists():
+        return f"{place} does not exist; nothing is downloaded, so put the data there"
+    if form == "NPZ" and not zipfile.is_zipfile(place):
+        return f"{place} is no .npz file, or a truncated one: make or copy it again"
+    return None
