@@ -82,8 +82,12 @@ def check(
     state: State = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     pool: Annotated[str | None, typer.Option(help="Pool that an experiment names.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set that an experiment names; looks at what is named only.")] = None,
-    backend: Annotated[str | None, typer.Option(help="Backend that an experiment names; looks at what is named only.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set that an experiment names; looks at what is named only.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Backend that an experiment names; looks at what is named only.")
+    ] = None,
     head: Annotated[str | None, typer.Option(help="Head that an experiment names: Fitted or Supernet.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of the supernet's classes, for head Supernet.")] = None,
 ) -> None:
