@@ -1,0 +1,427 @@
+"""A whole world in memory: documents, Redis' streams, Jobs, a tuner, workers and agents, all of which may fail.
+
+The decisions, the observer, the executor and the gate are the real ones; only what they touch is made up here.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pfpnas_api.bus import Queued, Received
+from pfpnas_api.jobs import Manifest
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.messages import BuildRequest, Heartbeat, LogEntry, MeasureResult, MeasureTask, Progress, Suggestion
+from pfpnas_operator.local.executor import Executor
+from pfpnas_operator.local.gate import hold_back
+from pfpnas_operator.local.observer import Observer, Records
+from pfpnas_operator.reconcile import (
+    Event,
+    ExperimentObserved,
+    JobRequest,
+    JobView,
+    Plan,
+    reconcile_experiment,
+    reconcile_supernet,
+)
+from support.reconcile_builders import NOW, SPACE, artifact, predictor_manifest, pretrain_manifest
+
+Message = BuildRequest | MeasureTask
+
+
+class Killed(Exception):  # noqa: N818 - reads as the state it names
+    """The operator was killed before this effect."""
+
+
+class Stream:
+    """A Redis stream with one consumer group."""
+
+    def __init__(self, first: int) -> None:
+        self._next, self._delivered = first, first - 1
+        self.messages: dict[int, Message] = {}
+        self._holders: dict[int, str] = {}
+
+    @property
+    def next_entry(self) -> int:
+        return self._next
+
+    def add(self, message: Message) -> None:
+        self.messages[self._next] = message
+        self._next += 1
+
+    def claim(self, consumer: str) -> tuple[int, Message] | None:
+        """What this consumer holds already, else the next that nobody was given."""
+        held = [entry for entry, holder in self._holders.items() if holder == consumer and entry in self.messages]
+        fresh = [entry for entry in self.messages if entry > self._delivered]
+        if not held and not fresh:
+            return None
+        entry = min(held or fresh)
+        self._holders[entry] = consumer
+        self._delivered = max(self._delivered, entry)
+        return entry, self.messages[entry]
+
+    def acknowledge(self, entry: int) -> None:
+        self._holders.pop(entry, None)
+
+    def drop(self, entry: str) -> None:
+        self.messages.pop(int(entry), None)
+        self._holders.pop(int(entry), None)
+
+    def queued(self) -> list[tuple[Queued, Message]]:
+        return [(Queued(str(entry), b"", *self._state(entry)), message) for entry, message in self.messages.items()]
+
+    def _state(self, entry: int) -> tuple[Any, str | None]:
+        if entry in self._holders:
+            return "Claimed", self._holders[entry]
+        return ("Answered" if entry <= self._delivered else "Waiting"), None
+
+
+@dataclass
+class Process:
+    """A Job's process."""
+
+    request: JobRequest
+    since: datetime
+    code: int | None = None
+    steps: int = 0
+    building: tuple[int, BuildRequest] | None = None
+
+
+@dataclass
+class Agent:
+    """An agent: what it holds is lost when it dies, its journal is not."""
+
+    name: str
+    alive: bool = True
+    holding: tuple[int, MeasureTask] | None = None
+    result: MeasureResult | None = None
+    sent: bool = False
+    journal: dict[str, MeasureResult] = field(default_factory=dict)
+
+    def die(self) -> None:
+        self.alive, self.holding, self.result, self.sent = False, None, None, False
+
+
+class World:
+    """Everything around the decisions; `tick` lets each part do one step."""
+
+    def __init__(
+        self, supernet: Supernet, experiment: NASExperiment, *, trials: Iterable[Trial] = (), seed: int = 0
+    ) -> None:
+        self.rng, self.now, self.gated = random.Random(seed), NOW, True
+        self.documents: dict[str, Trial] = {trial.metadata.name: trial for trial in trials}
+        self.supernet, self.experiment = supernet, experiment
+        self.manifests: dict[str, Manifest] = {}
+        self.processes: dict[str, Process] = {}
+        self.agents = {name: Agent(name) for name in ("agent-1", "agent-2")}
+        self.measured: dict[str, int] = {}
+        self.events: list[Event] = []
+        self.effects_left: int | None = None
+        self.last_plan = Plan()
+        self.last_observed: ExperimentObserved | None = None
+        self.flush()
+        self.start_operator()
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Redis loses everything; entries' numbers go on, as times do."""
+        first = max(getattr(self, name).next_entry for name in ("tasks", "builds")) if hasattr(self, "tasks") else 1
+        self.tasks, self.builds = Stream(first), Stream(first)
+        self.results: dict[tuple[str, str], MeasureResult] = {}
+        self.log: list[LogEntry] = []
+        self.suggestions: list[tuple[str, Suggestion]] = []
+        self.blobs: set[str] = set()
+        self.answers = getattr(self, "answers", 0)
+
+    def start_operator(self) -> None:
+        """A new operator: it knows the documents only, and its children are gone with the old one."""
+        self.processes.clear()
+        self.effects_left = None
+        self.records = Records.of(self.supernet, self.experiment, self.documents.values())
+        parts: Any = self
+        self.observer = Observer(
+            records=self.records,
+            store=parts,
+            processes=_Processes(self),
+            bus=_Bus(self),  # type: ignore[arg-type]
+        )
+        self.executor = Executor(
+            folder=_Folder(self),  # type: ignore[arg-type]
+            records=self.records,
+            processes=_Processes(self),  # type: ignore[arg-type]
+            bus=_Bus(self),  # type: ignore[arg-type]
+            blobs=_Bus(self),  # type: ignore[arg-type]
+            observer=self.observer,
+            announce=self.events.append,
+        )
+        self.log.clear()
+        self.suggestions.clear()
+        self.builds = Stream(self.builds.next_entry)
+
+    def effect(self) -> None:
+        """Called before everything that the operator changes."""
+        if self.effects_left is not None:
+            if self.effects_left == 0:
+                raise Killed
+            self.effects_left -= 1
+
+    # -- the operator ------------------------------------------------------------------------------------------
+
+    def read_manifest(self, uid: str) -> Manifest | None:
+        return self.manifests.get(uid)
+
+    def cycle(self, *, kill_after: int | None = None) -> bool:
+        """One cycle of the operator, killed before an effect if asked to; whether it lived through it."""
+        self.effects_left = kill_after
+        try:
+            self.executor.carry_out(reconcile_supernet(self.observer.supernet(self.now), self.now), now=self.now)
+            self.last_observed = None
+            if self.records.supernet.status.predictor is not None:
+                self.last_observed = self.observer.experiment(self.now)
+                self.last_plan = reconcile_experiment(self.last_observed, self.now)
+                self.check()
+                plan = hold_back(self.last_plan, self.last_observed) if self.gated else self.last_plan
+                self.executor.carry_out(plan, now=self.now)
+        except Killed:
+            self.start_operator()
+            return False
+        finally:
+            self.effects_left = None
+        return True
+
+    def check(self) -> None:
+        """Overridden by tests that look at every plan."""
+
+    # -- time passes -------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Everybody but the operator does a step."""
+        self.now += timedelta(seconds=self.rng.choice((0.5, 1, 3)))
+        for process in list(self.processes.values()):
+            if process.code is None:
+                self._work(process)
+        for agent in self.agents.values():
+            if agent.alive:
+                self._measure(agent)
+
+    def _work(self, process: Process) -> None:
+        process.steps += 1
+        workload, document = process.request.workload, process.request.document
+        if workload == "tune":
+            self._tune()
+        elif workload == "trial-worker":
+            self._serve(process)
+        elif workload == "trial":
+            assert isinstance(document, BuildRequest)
+            self._build_alone(process, document)
+        elif process.steps == 3:
+            made = pretrain_manifest() if workload == "pretrain" else predictor_manifest()
+            self.manifests[document.uid] = made
+        elif process.steps > 3:
+            process.code = 0
+
+    def _tune(self) -> None:
+        """Suggestions: a draw a index, never the same twice; stateless over the log."""
+        known = {entry.architecture for entry in self.log} | {s.architecture for _, s in self.suggestions}
+        told = {entry.index: entry.architecture for entry in self.log if entry.index is not None}
+        made = {suggestion.index for _, suggestion in self.suggestions} | told.keys()
+        asked = max((entry.count or 0 for entry in self.log), default=0)
+        for index in range(asked):
+            if index in made:
+                continue
+            rng = random.Random(f"{index}")
+            choices = (
+                SPACE.from_genes([rng.randrange(len(gene.values)) for gene in SPACE.genes()]).id for _ in range(1000)
+            )
+            chosen = next(choice for choice in choices if choice not in known)
+            known.add(chosen)
+            self.suggestions.append((str(len(self.suggestions) + 1), Suggestion(index=index, architecture=chosen)))
+
+    def _serve(self, process: Process) -> None:
+        """A pooled worker: claim; manifest; chunks; acknowledgement."""
+        if process.building is None:
+            process.building = self.builds.claim("worker")  # type: ignore[assignment]
+            return
+        entry, request = process.building
+        if request.uid not in self.manifests:
+            self._make(request)
+        elif self.manifests[request.uid].artifacts["model"].sha256 not in self.blobs:
+            self.blobs.add(self.manifests[request.uid].artifacts["model"].sha256)
+        else:
+            self.builds.acknowledge(entry)
+            process.building = None
+
+    def _build_alone(self, process: Process, request: BuildRequest) -> None:
+        if request.uid not in self.manifests:
+            self._make(request)
+        else:
+            self.blobs.add(self.manifests[request.uid].artifacts["model"].sha256)
+            process.code = 0
+
+    def _make(self, request: BuildRequest) -> None:
+        model = artifact(f"{request.architecture} {request.weights}")
+        figures = {"buildMilliseconds": 12.0}
+        self.manifests[request.uid] = Manifest(
+            uid=request.uid, outcome="Done", artifacts={"model": model}, figures=figures
+        )
+
+    def _measure(self, agent: Agent) -> None:
+        """An agent: claim; measure and journal; answer; acknowledge."""
+        if agent.holding is None:
+            agent.holding = self.tasks.claim(agent.name)  # type: ignore[assignment]
+            return
+        entry, task = agent.holding
+        if agent.result is None:
+            agent.result = agent.journal.get(task.task_id) or self._figures(agent, task)
+        elif not agent.sent:
+            self.answer(agent.name, agent.result)
+            agent.sent = True
+        else:
+            self.tasks.acknowledge(entry)
+            agent.holding, agent.result, agent.sent = None, None, False
+
+    def _figures(self, agent: Agent, task: MeasureTask) -> MeasureResult:
+        wanted = {model.sha256 for model in (task.model, task.reference) if model}
+        if not wanted <= self.blobs:
+            return MeasureResult(task_id=task.task_id, failure="BlobMissing")
+        self.measured[task.task_id] = self.measured.get(task.task_id, 0) + 1
+        agent.journal[task.task_id] = figures_of(task)
+        return agent.journal[task.task_id]
+
+    def answer(self, agent: str, result: MeasureResult) -> None:
+        """Put a result on an agent's stream."""
+        self.answers += 1
+        self.results[agent, str(self.answers)] = result
+
+
+def figures_of(task: MeasureTask) -> MeasureResult:
+    """What every agent measures of a task: a function of the model alone."""
+    rng = random.Random(task.model.sha256 if task.model else "pixels")
+    accuracy = {"value": round(rng.uniform(0.5, 0.95), 4), "samples": 300}
+    if task.model is None:
+        return MeasureResult.model_validate({"task_id": task.task_id, "accuracy": accuracy})
+    p50 = round(rng.uniform(2, 14), 3)
+    latency = {"p50": p50, "p90": p50, "mad": 0.1, "runs": 64, "reference": 2.0}
+    return MeasureResult.model_validate({"task_id": task.task_id, "accuracy": accuracy, "latency": latency})
+
+
+class _Folder:
+    """Documents that outlive the operator."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self.store = world, world
+
+    def write_trial(self, trial: Trial) -> None:
+        self._world.effect()
+        old = self._world.documents.get(trial.metadata.name)
+        assert old is None or not old.finished, f"{trial.metadata.name} was finished, and is written again"
+        assert old is None or old.spec == trial.spec
+        self._world.documents[trial.metadata.name] = trial
+
+    def write_supernet(self, supernet: Supernet) -> None:
+        self._world.effect()
+        self._world.supernet = supernet
+
+    def write_experiment(self, experiment: NASExperiment) -> None:
+        self._world.effect()
+        self._world.experiment = experiment
+
+
+class _Processes:
+    """Jobs as processes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def create(self, request: JobRequest, *, now: datetime) -> None:
+        self._world.effect()
+        self._world.processes.setdefault(request.name, Process(request, now))
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._world.effect()
+            self._world.processes.pop(name, None)
+
+    def uids(self) -> dict[str, str]:
+        return {name: process.request.document.uid for name, process in self._world.processes.items()}
+
+    def note_progress(self, name: str, progress: Progress | None, *, now: datetime) -> None:
+        pass
+
+    def views(self) -> dict[str, JobView]:
+        return {name: self._view(name, process) for name, process in self._world.processes.items()}
+
+    @staticmethod
+    def _view(name: str, process: Process) -> JobView:
+        states: dict[int | None, Any] = {None: "Running", 0: "Succeeded"}
+        return JobView(
+            name=name,
+            state=states.get(process.code, "Failed"),
+            since=process.since,
+            progressed_at=process.since,
+            exit_code=process.code,
+        )
+
+
+class _Bus:
+    """The operator's bus over the world's streams."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ensure_pool(self, pool: str) -> None:
+        pass
+
+    def ensure_experiment(self, uid: str) -> None:
+        pass
+
+    def agents(self, pool: str) -> dict[str, Heartbeat]:
+        return {name: Heartbeat(state="Idle") for name, agent in self._world.agents.items() if agent.alive}
+
+    def publish_task(self, pool: str, task: MeasureTask) -> None:
+        self._world.effect()
+        self._world.tasks.add(task)
+
+    def tasks(self, pool: str) -> list[tuple[Queued, Message]]:
+        return self._world.tasks.queued()
+
+    def delete_task(self, pool: str, entry: str) -> None:
+        self._world.effect()
+        self._world.tasks.drop(entry)
+
+    def results(self, pool: str) -> list[Received]:
+        return [Received(agent, entry, result) for (agent, entry), result in self._world.results.items()]
+
+    def delete_result(self, pool: str, received: Received) -> None:
+        self._world.effect()
+        self._world.results.pop((received.agent, received.entry), None)
+
+    def publish_build(self, uid: str, request: BuildRequest) -> None:
+        self._world.effect()
+        self._world.builds.add(request)
+
+    def builds(self, uid: str) -> list[tuple[Queued, Message]]:
+        return self._world.builds.queued()
+
+    def delete_build(self, uid: str, entry: str) -> None:
+        self._world.effect()
+        self._world.builds.drop(entry)
+
+    def append_log(self, uid: str, entries: Iterable[LogEntry]) -> None:
+        self._world.effect()
+        self._world.log.extend(entries)
+
+    def log_length(self, uid: str) -> int:
+        return len(self._world.log)
+
+    def suggestions(self, uid: str, *, after: str = "0") -> list[tuple[str, Suggestion]]:
+        return [(entry, one) for entry, one in self._world.suggestions if int(entry) > int(after)]
+
+    def progress(self, uid: str) -> Progress | None:
+        return None
+
+    def push(self, pool: str, model: Any, store: Any) -> None:
+        self._world.effect()
+        self._world.blobs.add(model.sha256)

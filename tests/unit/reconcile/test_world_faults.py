@@ -1,0 +1,170 @@
+"""A whole search in memory, with whatever may fail failing at random: it ends, and loses and doubles nothing."""
+
+import random
+
+import pytest
+
+from pfpnas_api.kinds import is_true
+from pfpnas_operator.reconcile.measuring import measure_task
+from pfpnas_operator.reconcile.summary import summarise
+from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of
+from support.world import World, figures_of
+
+FAULTY_TICKS, MOST_TICKS, CALM_TICKS = 150, 2500, 60
+
+
+class CheckedWorld(World):
+    """A world that looks at every plan, and fails at random."""
+
+    deaths = 0
+
+    def check(self) -> None:
+        observed, plan = self.last_observed, self.last_plan
+        assert observed is not None
+        budget = observed.experiment.spec.budget
+        tuned = [t for t in [*self.documents.values(), *plan.create_trials] if t.spec.index is not None]
+        assert len({t.metadata.name for t in tuned}) <= budget.max_trials
+        after = {t.metadata.name for t in observed.active if t.spec.index is not None}
+        after |= {t.metadata.name for t in plan.create_trials}
+        after -= {name for name, status in plan.trial_status.items() if finished(status)}
+        assert len(after) <= budget.parallel_trials
+        self._measured_is_accepted()
+
+    def _measured_is_accepted(self) -> None:
+        """A good answer to a trial's task that was seen ends the trial with its figures."""
+        observed, plan = self.last_observed, self.last_plan
+        assert observed is not None
+        experiment = observed.experiment
+        if observed.supernet is None or reason_of(experiment, "Failed"):
+            return
+        for trial in observed.active:
+            if not is_true(trial.status.conditions, "Built"):
+                continue
+            task = measure_task(experiment, trial.status.artifact, experiment.status.reference)
+            answers = observed.results.get(task.task_id, ())
+            if any(answer.result.failure is None for answer in answers):
+                status = plan.trial_status[trial.metadata.name]
+                assert reason_of(status, "Succeeded"), status
+                assert status.metrics is not None
+                assert status.metrics.latency_milliseconds == figures_of(task).latency
+
+    def disturb(self) -> int | None:
+        """Perhaps a fault; where in the next cycle the operator is killed, if it is."""
+        rng = self.rng
+        fault = rng.choice(("agent", "job", "flush", "kill", "twice", "unknown", "outage", *["none"] * 8))
+        agent = self.agents[rng.choice(sorted(self.agents))]
+        if fault == "agent":
+            agent.die()
+        elif fault == "job" and self.processes and self.deaths < 2:
+            # A third death of the same Job would rightly fail the experiment.
+            self.deaths += 1
+            self.processes[rng.choice(sorted(self.processes))].code = -9
+        elif fault == "flush":
+            self.flush()
+        elif fault == "kill":
+            return rng.randrange(12)
+        elif fault == "twice" and self.results:
+            name, entry = rng.choice(sorted(self.results))
+            self.answer(name, self.results[name, entry])
+        elif fault == "unknown":
+            task = measure_task(self.experiment, None, None, repetition=rng.randrange(1000))
+            self.answer(agent.name, figures_of(task))
+        elif fault == "outage":
+            self.observer.road.reanchor(self.now)
+        return None
+
+
+def finished(status: object) -> bool:
+    return bool(reason_of(status, "Succeeded") or reason_of(status, "Failed"))
+
+
+def run(world: CheckedWorld, *, faulty: int) -> None:
+    """Until the experiment has ended; faults only in the first ticks."""
+    for tick in range(MOST_TICKS):
+        kill = world.disturb() if tick < faulty else None
+        for agent in world.agents.values():
+            agent.alive = agent.alive or tick >= faulty or world.rng.random() < 0.2
+        world.cycle(kill_after=kill)
+        if ended(world) and tick >= faulty:
+            return
+        world.tick()
+    raise AssertionError(f"not ended: {world.experiment.status.conditions}")
+
+
+def ended(world: World) -> bool:
+    return finished(world.experiment.status) and not world.records.active
+
+
+def assert_consistent(world: World) -> None:
+    """Documents, counts and road agree at the end."""
+    trials = list(world.documents.values())
+    assert all(trial.finished for trial in trials)
+    counts = world.experiment.status.trials
+    good = [trial for trial in trials if is_true(trial.status.conditions, "Succeeded")]
+    assert (counts.succeeded, counts.failed) == (len(good), len(trials) - len(good))
+    assert (counts.created, counts.pending, counts.running) == (len(trials), 0, 0)
+    assert world.records.summary == summarise(world.experiment, sorted_by_end(world))
+    best = world.experiment.status.best
+    assert best == world.records.summary.best
+
+
+def sorted_by_end(world: World) -> list:  # type: ignore[type-arg]
+    return sorted(world.documents.values(), key=lambda t: (t.status.finished_at, t.metadata.name))
+
+
+def assert_road_is_clear(world: World) -> None:
+    for _ in range(CALM_TICKS):
+        world.tick()
+        world.cycle()
+    assert not world.tasks.messages
+    assert not world.builds.messages
+    assert not world.results
+    assert not world.processes
+
+
+@pytest.mark.parametrize("mode", ["Pooled", "Pod"])
+@pytest.mark.parametrize("gated", [True, False])
+def test_a_calm_search_measures_every_trial_once(mode: str, gated: bool) -> None:
+    world = CheckedWorld(make_supernet("New"), make_experiment(mode=mode, reference=None, started_at=None))
+    world.gated = gated
+    run(world, faulty=0)
+    assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
+    assert_consistent(world)
+    assert world.experiment.status.trials.succeeded == 8
+    assert all(evaluation.accuracy for evaluation in world.experiment.status.evaluations)
+    assert set(world.measured.values()) == {1}
+    assert_road_is_clear(world)
+
+
+@pytest.mark.parametrize("mode", ["Pooled", "Pod"])
+@pytest.mark.parametrize("seed", range(60))
+def test_a_search_outlives_random_faults(mode: str, seed: int) -> None:
+    budget = {"maxTrials": 10, "maxFailedTrials": 100, **({"maxDurationSeconds": 60} if seed % 5 == 0 else {})}
+    experiment = make_experiment(mode=mode, budget=budget, reference=None, started_at=None)
+    by_hand = [make_trial(None)] if seed % 3 == 0 else []
+    world = CheckedWorld(make_supernet("New"), experiment, trials=by_hand, seed=seed)
+    world.gated = seed % 2 == 0
+    run(world, faulty=FAULTY_TICKS)
+    failure = reason_of(world.experiment, "Failed")
+    assert failure in (None, "NoFeasibleArchitecture") or (
+        failure == "DurationSpent" and not world.records.summary.best
+    )
+    assert_consistent(world)
+    assert_road_is_clear(world)
+    failed = {reason_of(trial, "Failed") for trial in world.documents.values()} - {None}
+    assert failed <= {"Poisoned", "BlobMissing", "BuildFailed", "Withdrawn"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_measured_result_outlives_the_operator(seed: int) -> None:
+    """Killed at every possible effect in turn: what was measured is accepted, and measured once by each agent."""
+    world = CheckedWorld(make_supernet(), make_experiment(budget={"maxFailedTrials": 100}), seed=seed)
+    rng = random.Random(seed)
+    for _ in range(MOST_TICKS):
+        world.cycle(kill_after=rng.randrange(20) if rng.random() < 0.3 else None)
+        if ended(world):
+            break
+        world.tick()
+    assert_consistent(world)
+    assert world.experiment.status.trials.succeeded == 8
+    assert all(count <= len(world.agents) for count in world.measured.values())
