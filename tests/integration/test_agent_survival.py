@@ -36,7 +36,7 @@ def measuring_process(agent: AgentProcess) -> int:
 def long_model(world: World) -> dict[str, object]:
     """A candidate whose warm-up and runs take seconds, so that there is time to interfere."""
     model = world.push(tiny_model(size=96, features=128, layers=6, seed=5))
-    return {"model": model, "measurement": {"runs": 2000, "warmup_seconds": 2, "max_seconds": 8}}
+    return {"model": model, "measurement": {"runs": 2000, "warmup_seconds": 1, "max_seconds": 4}}
 
 
 def quick(world: World) -> dict[str, object]:

@@ -135,8 +135,10 @@ def lines(report: Report) -> Iterator[str]:
     machine = report.hardware
     yield f"pool      {report.pool}"
     yield f"cpu       {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB memory"
-    for name, found in (("pci", machine.pci), ("usb", machine.usb)):
-        yield f"{name}       " + ("; ".join(found) or "no accelerator found")
+    if machine.board:
+        yield f"board     {machine.board}"
+    for name, found in (("gpu", machine.gpus), ("pci", machine.pci), ("usb", machine.usb)):
+        yield f"{name}       " + ("; ".join(found) or "none found")
     for backend in report.backends:
         what = backend.shown.get("argv") or backend.shown["providers"]
         yield f"backend   {backend.alias}: {backend.shown['type']} {' '.join(what)}{_marked(backend)}"

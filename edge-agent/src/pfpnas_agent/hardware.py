@@ -2,9 +2,8 @@
 
 import os
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 _PCI_CLASSES = {"0x0300": "display controller", "0x0302": "3D controller", "0x1200": "processing accelerator"}
 """Class and subclass of PCI devices that can compute."""
@@ -29,12 +28,12 @@ class Hardware:
     cpu: str
     cores: int
     memory_bytes: int
+    board: str | None = None
+    """Name of a single-board computer, as its maker wrote it."""
+    gpus: list[str] = field(default_factory=list)
+    """Render nodes and their drivers: also GPUs that are on no bus."""
     pci: list[str] = field(default_factory=list)
     usb: list[str] = field(default_factory=list)
-
-    def document(self) -> dict[str, Any]:
-        """As JSON shows it."""
-        return asdict(self)
 
 
 def hardware(*, sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Hardware:
@@ -43,6 +42,8 @@ def hardware(*, sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Hardwar
         cpu=_cpu(proc),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=_memory(proc),
+        board=_text(proc / "device-tree/model").strip("\0\n ") or None,
+        gpus=_gpus(sys / "class/drm"),
         pci=_pci(sys / "bus/pci/devices"),
         usb=_usb(sys / "bus/usb/devices"),
     )
@@ -61,6 +62,11 @@ def _memory(proc: Path) -> int:
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _gpus(nodes: Path) -> list[str]:
+    drivers = [(node.name, node / "device/driver") for node in _entries(nodes) if node.name.startswith("renderD")]
+    return [f"{name}: driver {link.resolve().name if link.exists() else 'unknown'}" for name, link in drivers]
 
 
 def _pci(devices: Path) -> list[str]:

@@ -121,7 +121,8 @@ def _run(job: Job, work: Path, task: MeasureTask) -> dict[str, Any]:
         job.write(directory)
         try:
             ended = run_group(
-                [sys.executable, "-I", "-m", "pfpnas_agent.measuring"],
+                # -P: nothing that lies in the job's directory is ever imported.
+                [sys.executable, "-P", "-m", "pfpnas_agent.measuring"],
                 directory,
                 deadline_seconds=max(0.0, job.deadline_seconds),
                 environment=_environment(job.runs.threads),

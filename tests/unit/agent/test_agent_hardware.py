@@ -23,11 +23,18 @@ def test_accelerators_are_found_and_the_rest_is_not(tmp_path: Path) -> None:
     for name, ids in (("1-1", ("18d1", "9302")), ("1-2", ("046d", "c52b"))):
         put(sys / "bus/usb/devices" / name / "idVendor", ids[0] + "\n")
         put(sys / "bus/usb/devices" / name / "idProduct", ids[1] + "\n")
+    (sys / "class/drm/renderD128/device").mkdir(parents=True)
+    (sys / "drivers/v3d").mkdir(parents=True)
+    (sys / "class/drm/renderD128/device/driver").symlink_to(sys / "drivers/v3d")
+    (sys / "class/drm/card0").mkdir()
+    put(proc / "device-tree/model", "Test Board 5\0")
     put(proc / "cpuinfo", "processor : 0\nmodel name : Test CPU 9000\n")
     put(proc / "meminfo", "MemTotal:     2048 kB\n")
     found = hardware(sys=sys, proc=proc)
     assert found.cpu == "Test CPU 9000"
     assert found.memory_bytes == 2 * 2**20
+    assert found.board == "Test Board 5"
+    assert found.gpus == ["renderD128: driver v3d"]
     assert found.pci == [
         "0000:01:00.0: NVIDIA 3D controller (10de:2684)",
         "0000:02:00.0: Google Coral Edge TPU (1ac1:089a)",

@@ -12,9 +12,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -65,17 +66,20 @@ class Prepared:
         if path.exists():
             os.utime(path)
             return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        array = np.empty((len(self.labels), height, width) + (() if self.grey else (3,)), np.uint8)
-        for row, pixels in enumerate(self._decoded()):
-            image = resized(pixels, height, width)
-            array[row] = image if self.grey or image.ndim == 3 else image[..., None]
-        _save(path, array)
+        with _new_file(path) as file:
+            shape = (len(self.labels), height, width) + (() if self.grey else (3,))
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            # One after the other, so that images of any number need little memory.
+            for image in self._resized(height, width):
+                file.write(np.ascontiguousarray(image).tobytes())
         _prune(self._folder.parent)
-        return array
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
-    def _decoded(self) -> Iterator[Array]:
+    def _resized(self, height: int, width: int) -> Iterator[Array]:
         for _, source in self._sources:
-            yield from read_part(self._form, source).images
+            for pixels in read_part(self._form, source).images:
+                image = resized(pixels, height, width)
+                yield image if self.grey or image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def prepare(alias: str, dataset: dict[str, Any], cache: Path) -> Prepared:
@@ -133,16 +137,9 @@ def _index(folder: Path, form: str, dataset: dict[str, Any], sources: list[tuple
             grey = grey and pixels.ndim == 2
     every = np.concatenate(labels)
     size = sizes.pop() if len(sizes) == 1 else (0, 0)
-    _save(
-        folder / "index.npz",
-        {
-            "labels": every,
-            "split": np.asarray(split, np.int8),
-            "classes": np.asarray(_classes(every, dataset.get("classes"))),
-            "size": np.asarray(size),
-            "grey": np.asarray(grey),
-        },
-    )
+    classes = _classes(every, dataset.get("classes"))
+    with _new_file(folder / "index.npz") as file:
+        np.savez(file, labels=every, split=np.asarray(split, np.int8), classes=classes, size=size, grey=grey)
 
 
 def _classes(labels: Array, configured: int | None) -> int:
@@ -157,19 +154,21 @@ def _classes(labels: Array, configured: int | None) -> int:
     return configured or max(2, shown)
 
 
-def _save(path: Path, content: Array | dict[str, Array]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when it is complete."""
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            if isinstance(content, dict):
-                np.savez(file, allow_pickle=False, **content)
-            else:
-                np.save(file, content, allow_pickle=False)
+            yield file
         os.replace(temporary, path)
     except OSError as e:
-        Path(temporary).unlink(missing_ok=True)
         raise DataError(f"{path} can't be written ({e.strerror}): make room in the state directory") from e
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _prune(cache: Path) -> None:
