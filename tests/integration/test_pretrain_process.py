@@ -98,10 +98,3 @@ def test_missing_data_are_bad_input_in_one_line(tmp_path: Path) -> None:
     manifest = store_of(tmp_path).read_manifest("tiny")
     assert manifest is not None
     assert manifest.outcome == "BadInput"
-
-
-def test_diverging_training_names_the_learning_rate(tmp_path: Path) -> None:
-    job = make_job(training={"learningRate": "10.0", "epochs": 40, "batchSize": 2, "shrinkAfter": "0.95"})
-    code, errors = run_workload("pretrain", job, tmp_path)
-    assert (code == EXIT_BAD_INPUT) == ("training.learningRate" in errors)
-    assert code in (EXIT_BAD_INPUT, EXIT_DONE)

@@ -81,7 +81,7 @@ def test_distilled_nets_do_not_see_the_labels() -> None:
         subnets = [SPACE.minimum()]
         sandwich(
             net, images, truth, subnets=subnets, label_smoothing=0.0, distil=True,
-            backward=lambda loss: seen.append(loss),
+            backward=seen.append,
         )  # fmt: skip
         seen[1].backward()
         return gradients(net)["classifier.bias"]

@@ -1,7 +1,8 @@
 """The ten figures of the generator `Shapes`, as line segments in the unit square.
 
 Every figure is drawn by one function for n images at once. They are told apart by what strokes are made of: how they
-bend, close, branch and cross, and which way round they stand. None of them is a letter's or a digit's glyph.
+bend, close, branch and cross, and which way round they stand. No glyph, font or image of any alphabet went into them;
+simple strokes resemble signs all the same (a closed stroke with one crossing, an eight), in all their mirror images.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,16 @@ def draw_figure(figure: Figure, rng: np.random.Generator, n: int) -> Array:
     return _padded(figure(rng, n))
 
 
-def arc(rng: np.random.Generator, n: int) -> Array:
-    """An open arc of a third to three quarters of an ellipse, open to any side."""
-    start = _uniform(rng, n, 0, 2 * np.pi)
+def left_arc(rng: np.random.Generator, n: int) -> Array:
+    """An open arc of a third to three quarters of an ellipse, open to the right."""
     sweep = _uniform(rng, n, 0.7 * np.pi, 1.6 * np.pi)
+    start = np.pi - sweep / 2 + _uniform(rng, n, -0.5, 0.5)
     return _strokes(_ellipse(start, sweep, points=20, radius=_uniform(rng, n, 0.6, 1.0)))
+
+
+def right_arc(rng: np.random.Generator, n: int) -> Array:
+    """The same, open to the left."""
+    return left_arc(rng, n) * np.array([-1, 1], np.float32)
 
 
 def ring(rng: np.random.Generator, n: int) -> Array:
@@ -46,74 +52,72 @@ def corner(rng: np.random.Generator, n: int) -> Array:
     return _strokes(np.stack([vertex + tips[0], vertex, vertex + tips[1]], axis=1))
 
 
-def cross(rng: np.random.Generator, n: int) -> Array:
-    """Two straight strokes that cross."""
-    first = _uniform(rng, n, 0, np.pi)
-    second = first + _uniform(rng, n, 0.3 * np.pi, 0.7 * np.pi)
-    return np.concatenate([_bar(rng, n, angle=first), _bar(rng, n, angle=second)], axis=1)
-
-
-def branch(rng: np.random.Generator, n: int) -> Array:
-    """A straight stroke with a second one that ends on its middle."""
+def junction(rng: np.random.Generator, n: int) -> Array:
+    """Two straight strokes, of which one crosses the other or ends on it."""
     angle = _uniform(rng, n, 0, 2 * np.pi)
-    side = _polar(angle + _uniform(rng, n, 0.35 * np.pi, 0.65 * np.pi), _uniform(rng, n, 0.8, 1.3))
-    shift = -0.4 * side
-    foot = shift + _polar(angle, _uniform(rng, n, -0.3, 0.3))
-    stem = np.stack([foot, foot + side], axis=1)
-    return np.concatenate([_bar(rng, n, angle=angle) + shift[:, None, None], _strokes(stem)], axis=1)
-
-
-def zigzag(rng: np.random.Generator, n: int) -> Array:
-    """Three or four straight strokes, turning left and right by turns."""
-    steps = np.linspace(-0.9, 0.9, 5, dtype=np.float32)
-    swing = _uniform(rng, n, 0.4, 0.8) * _sign(rng, n) * np.where(np.arange(5) % 2, 1, -1)
-    swing = swing * rng.uniform(0.7, 1.3, (n, 5))
-    points = np.stack([swing, np.broadcast_to(steps, (n, 5))], axis=-1).astype(np.float32)
-    points[:, 4] = np.where(_sign(rng, n) > 0, points[:, 4], points[:, 3])  # three strokes for half of them
-    return _strokes(_turned(points, rng.integers(0, 4, n) * np.pi / 2))
+    side = _polar(angle + _uniform(rng, n, 0.3 * np.pi, 0.7 * np.pi), _uniform(rng, n, 0.7, 1.2))
+    foot = _polar(angle, _uniform(rng, n, -0.4, 0.4))
+    beyond = foot - side * _uniform(rng, n, 0, 1) * (_sign(rng, n) > 0)
+    second = np.stack([beyond, foot + side], axis=1)
+    both = np.concatenate([_bar(rng, n, angle=angle), _strokes(second)], axis=1)
+    shifted: Array = both - 0.3 * side[:, None, None]
+    return shifted
 
 
 def wave(rng: np.random.Generator, n: int) -> Array:
-    """A smooth stroke that bends first to one side, then to the other."""
+    """A smooth stroke downwards that bends first to one side, then to the other."""
     t = np.linspace(-1, 1, 20, dtype=np.float32)
     sideways = np.sin(np.pi * t * _uniform(rng, n, 0.85, 1.2)) * _uniform(rng, n, 0.45, 0.9) * _sign(rng, n)
-    points = np.stack([sideways, np.broadcast_to(t, sideways.shape)], axis=-1)
-    return _strokes(_turned(points, rng.integers(0, 2, n) * np.pi / 2))
+    return _strokes(np.stack([sideways, np.broadcast_to(t, sideways.shape)], axis=-1))
+
+
+def scallop(rng: np.random.Generator, n: int) -> Array:
+    """Two arcs, one above the other, that bulge to the same side and meet in a cusp."""
+    t = np.linspace(-1, 1, 21, dtype=np.float32)
+    bulge = np.abs(np.sin(np.pi * t)) ** 0.6 * _uniform(rng, n, 0.5, 1.1) * _sign(rng, n)
+    unequal = t + _uniform(rng, n, -0.25, 0.25) * np.cos(np.pi * t / 2)
+    return _strokes(np.stack([bulge - bulge.mean(axis=1, keepdims=True), unequal], axis=-1))
 
 
 def bow(rng: np.random.Generator, n: int) -> Array:
-    """A closed stroke that crosses itself once: two loops, of unequal size."""
+    """A closed stroke that crosses itself once: two loops of unequal size, one above the other."""
     t = np.linspace(0, 2 * np.pi, 25, dtype=np.float32)
     width = _uniform(rng, n, 0.6, 1.0) * (1 + _uniform(rng, n, -0.35, 0.35) * np.cos(t))
-    points = np.stack([width * np.sin(2 * t) * 0.8, np.broadcast_to(np.cos(t), (n, 25))], axis=-1)
-    return _strokes(_turned(points, rng.integers(0, 2, n) * np.pi / 2))
+    return _strokes(np.stack([width * np.sin(2 * t) * 0.8, np.broadcast_to(np.cos(t), (n, 25))], axis=-1))
+
+
+def balloon(rng: np.random.Generator, n: int) -> Array:
+    """A loop with a tail below it, straight or bent, on its left or right."""
+    loop = _ellipse(
+        _uniform(rng, n, -0.3, 0.3),
+        np.full((n, 1), 2 * np.pi, np.float32),
+        points=16,
+        radius=_uniform(rng, n, 0.4, 0.6),
+    ) - np.array([0, 0.45], np.float32)
+    start = loop[:, -1]
+    end = start + np.concatenate([_uniform(rng, n, -0.8, 0.4), _uniform(rng, n, 1.0, 1.4)], axis=1)
+    middle = (start + end) / 2 + np.concatenate([_uniform(rng, n, 0, 0.4), np.zeros((n, 1), np.float32)], axis=1)
+    points = np.concatenate([loop, _curve(start, middle, end, points=8)[:, 1:]], axis=1)
+    return _strokes(points * np.stack([_sign(rng, n), np.ones((n, 1), np.float32)], axis=-1))
 
 
 def lasso(rng: np.random.Generator, n: int) -> Array:
-    """A loop with a tail that leaves it, straight or bent, to any of four sides."""
-    radius = _uniform(rng, n, 0.4, 0.6)
-    loop = _ellipse(_uniform(rng, n, -0.3, 0.3), np.full((n, 1), 2 * np.pi, np.float32), points=16, radius=radius)
-    loop = loop - np.array([0, 0.45], np.float32)
-    start = loop[:, -1]
-    bend = _uniform(rng, n, -0.8, 0.4)
-    t = np.linspace(0, 1, 8, dtype=np.float32)[None, :, None]
-    end = start + np.stack([bend[:, 0], np.full(n, 1.3, np.float32)], axis=1)
-    middle = (start + end) / 2 + np.stack([_uniform(rng, n, 0, 0.4)[:, 0], np.zeros(n, np.float32)], axis=1)
-    tail = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * middle[:, None] + t**2 * end[:, None]
-    points = np.concatenate([loop, tail[:, 1:]], axis=1)
-    points = points * np.stack([_sign(rng, n), np.ones((n, 1), np.float32)], axis=-1)
-    return _strokes(_turned(points, rng.integers(0, 4, n) * np.pi / 2))
+    """A loop with a tail above it."""
+    return balloon(rng, n) * np.array([1, -1], np.float32)
 
 
-def spiral(rng: np.random.Generator, n: int) -> Array:
-    """A stroke that winds inwards one and a half to two times."""
-    t = np.linspace(0, 1, 25, dtype=np.float32)
-    angle = _uniform(rng, n, 0, 2 * np.pi) + _sign(rng, n) * t * _uniform(rng, n, 2.8 * np.pi, 4 * np.pi)
-    radius = 1 - t * _uniform(rng, n, 0.8, 0.95)
-    return _strokes(np.stack([np.cos(angle), np.sin(angle)], axis=-1) * radius[..., None])
-
-
-FIGURES: tuple[Figure, ...] = (arc, ring, corner, cross, branch, zigzag, wave, bow, lasso, spiral)
+FIGURES: tuple[Figure, ...] = (
+    left_arc,
+    right_arc,
+    ring,
+    corner,
+    junction,
+    wave,
+    scallop,
+    bow,
+    balloon,
+    lasso,
+)
 """The classes, in the order of their labels."""
 
 
@@ -131,10 +135,11 @@ def _polar(angle: Array, radius: Array) -> Array:
     return np.concatenate([np.cos(angle) * radius, np.sin(angle) * radius], axis=1)
 
 
-def _ellipse(start: Array, sweep: Array, *, points: int, radius: Array) -> Array:
+def _ellipse(start: NDArray[np.floating], sweep: Array, *, points: int, radius: Array) -> Array:
     """Points `(n, points, 2)` on a circle's arc; `start`, `sweep` and `radius` are `(n, 1)`."""
     angle = start + sweep * np.linspace(0, 1, points, dtype=np.float32)
-    return np.stack([np.cos(angle), np.sin(angle)], axis=-1) * radius[..., None]
+    circle: Array = np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)
+    return circle * radius[..., None]
 
 
 def _bar(rng: np.random.Generator, n: int, *, angle: Array) -> Array:
@@ -144,11 +149,11 @@ def _bar(rng: np.random.Generator, n: int, *, angle: Array) -> Array:
     return _strokes(np.stack([shift - tip, shift + tip], axis=1))
 
 
-def _turned(points: Array, angle: NDArray[np.floating]) -> Array:
-    """Points `(n, p, 2)` turned about the origin by `angle`, `(n,)`."""
-    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    x, y = points[..., 0], points[..., 1]
-    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1).astype(np.float32)
+def _curve(start: Array, middle: Array, end: Array, *, points: int) -> Array:
+    """Points `(n, points, 2)` of the quadratic Bézier curves with these control points, `(n, 2)` each."""
+    t = np.linspace(0, 1, points, dtype=np.float32)[None, :, None]
+    curve: Array = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * middle[:, None] + t**2 * end[:, None]
+    return curve
 
 
 def _strokes(points: Array) -> Array:

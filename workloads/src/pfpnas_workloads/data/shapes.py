@@ -74,15 +74,15 @@ def _moved(rng: np.random.Generator, segments: Array) -> Array:
 def _paint(rng: np.random.Generator, segments: Array, *, side: int) -> NDArray[np.uint8]:
     """Images `(n, side, side)` of the segments: background, clutter, strokes, sensor."""
     n = len(segments)
-    width = rng.uniform(1.5, 4.5, (n, 1, 1)) * side / 32
+    width = rng.uniform(2.0, 6.5, (n, 1, 1)) * side / 32
     ink = _coverage(segments * side, width, side=side)
-    ground, level = rng.uniform(0.0, 0.25, (n, 1, 1)), rng.uniform(0.7, 1.0, (n, 1, 1))
+    ground, level = rng.uniform(0.0, 0.2, (n, 1, 1)), rng.uniform(0.7, 1.0, (n, 1, 1))
     textured = rng.random((n, 1, 1)) < 0.5
     canvas = ground + textured * 0.15 * _texture(rng, n, side=side)
-    stray = rng.uniform(0.1, 0.4, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.7, side=side)
+    stray = rng.uniform(0.1, 0.4, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.5, side=side)
     stroke = level * (1 - textured * 0.3 * np.abs(_texture(rng, n, side=side)))
     image = np.maximum(canvas, stray) * (1 - ink) + stroke * ink
-    seen = _through_sensor(rng, image.astype(np.float32))
+    seen = _through_sensor(rng, image.astype(np.float32)) * rng.uniform(1.0, 1.7, (n, 1, 1))
     noise = rng.uniform(0, 0.06, (n, 1, 1)) * rng.standard_normal(image.shape, np.float32)
     flip = rng.random((n, 1, 1)) < 0.1
     final = np.clip(seen + noise, 0, 1)
@@ -128,7 +128,7 @@ def _through_sensor(rng: np.random.Generator, images: Array) -> Array:
     side = images.shape[-1]
     blurred = images.copy()
     coarseness = rng.integers(0, 6, len(images))
-    for index, pixels in enumerate((8, 10, 12, 16)):
+    for index, pixels in enumerate((7, 8, 10, 14)):
         chosen = coarseness == index
         shrink, grow = _averaging(side, pixels), _interpolation(pixels, side)
         through = grow @ shrink
