@@ -9,9 +9,12 @@ from pfpnas_operator.reconcile.counting import count
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.finale import Final, evaluate, settled
 from pfpnas_operator.reconcile.search import overdue
+from pfpnas_operator.reconcile.summary import reasons
 from pfpnas_operator.reconcile.trials import failed
 
 TOO_MANY = "TooManyFailedTrials"
+
+INFEASIBLE = "NoFeasibleArchitecture"
 
 SPENT = frozenset({"BudgetSpent", "DurationSpent"})
 """Ends of a search that a larger budget undoes."""
@@ -72,10 +75,12 @@ def finish(cycle: Cycle) -> None:
         cycle.note("Succeeded", f"best {best.trial} with score {best.score or 0.0:.4f}")
     else:
         if best is not None:
-            why = "NoFeasibleArchitecture"
+            why = INFEASIBLE
             text = f"no trial meets every limit; the closest is {best.trial} ({best.architecture})"
-        cycle.put("Failed", TRUE, why, text or "no trial succeeded")
-        cycle.note(why, text or "no trial succeeded", warning=True)
+        elif why != INFEASIBLE:
+            why, text = "NoTrialSucceeded", f"no trial succeeded ({reasons(cycle.summary) or why}): {text}"
+        cycle.put("Failed", TRUE, why, text)
+        cycle.note(why, text, warning=True)
     cycle.update(finished_at=cycle.stamp.now)
     rest(cycle, ())
 

@@ -14,6 +14,7 @@ from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.search import SearchState, search_step, tell
 from pfpnas_operator.reconcile.stepping import Stepped, step_trials
+from pfpnas_operator.reconcile.summary import reasons
 from pfpnas_operator.reconcile.sweeping import sweep
 from pfpnas_operator.reconcile.upkeep import build_reference, checkpoint_of, keep_jobs, see_agents, wait_for_supernet
 
@@ -93,8 +94,7 @@ def _fault(cycle: Cycle, stepped: Stepped) -> Fault | None:
         return None
     if stepped.fault or cycle.summary.failures <= most:
         return stepped.fault
-    reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(cycle.summary.failed.items()))
-    return Fault(reason=TOO_MANY, message=f"more than {most} trials failed: {reasons}")
+    return Fault(reason=TOO_MANY, message=f"more than {most} trials failed: {reasons(cycle.summary)}")
 
 
 def _go_on(cycle: Cycle, stepped: Stepped) -> bool:

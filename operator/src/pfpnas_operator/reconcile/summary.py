@@ -72,6 +72,11 @@ def summarise(experiment: NASExperiment, trials: Iterable[Trial]) -> Summary:
     return summary
 
 
+def reasons(summary: Summary) -> str:
+    """Why trials failed and how many, in words."""
+    return ", ".join(f"{reason} {number}" for reason, number in sorted(summary.failed.items()))
+
+
 def rank(trial: Trial) -> RankedTrial:
     """A finished trial as a status shows it."""
     status = trial.status
