@@ -1,5 +1,6 @@
 """`pfpnas`: run a search on this machine, check documents, look at results."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -115,8 +116,10 @@ def _records(folder: Path) -> Records:
 def _check_agent(documents: Documents) -> None:
     if documents.agent_config_path is None:
         return
-    for experiment in documents.experiments:
-        check_target(documents.agent_config_path, documents.supernet_of(experiment), experiment)
+    with tempfile.TemporaryDirectory(prefix="pfpnas-") as state:
+        for experiment in documents.experiments:
+            supernet = documents.supernet_of(experiment)
+            check_target(documents.agent_config_path, supernet, experiment, state=Path(state))
 
 
 def _counted(documents: Documents) -> str:

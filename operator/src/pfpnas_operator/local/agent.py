@@ -24,14 +24,20 @@ def _argv(command: str, config: Path) -> list[str]:
     return [sys.executable, "-m", "pfpnas_agent", command, "--config", str(config)]
 
 
-def check_target(config: Path, supernet: Supernet, experiment: NASExperiment) -> None:
+def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *, state: Path) -> None:
     """Ask the agent, before anything is started, whether it knows the experiment's pool, data set and backend.
+
+    Args:
+        config: The agent's own file.
+        supernet: Says the classes, for head Supernet.
+        experiment: Says the aliases.
+        state: The agent's folder, where it keeps what it has decoded.
 
     Raises:
         AgentError: it doesn't; the message names the alias or the file.
     """
     target = experiment.spec.target
-    argv = _argv("check", config)
+    argv = [*_argv("check", config), "--state", str(state)]
     argv += ["--pool", target.pool, "--dataset", target.dataset, "--backend", target.backend, "--head", target.head]
     classes = DATASET_CLASSES.get(supernet.spec.dataset.format)
     if classes is not None:
@@ -78,6 +84,7 @@ class LocalAgent:
 
     def export(self, model: Path, *, dataset: str, out: Path) -> str | None:
         """Have the owner's side make the deployable model; why it could not, if so."""
-        argv = [*_argv("export", self._config), "--model", str(model), "--dataset", dataset, "--out", str(out)]
+        argv = [*_argv("export", self._config), "--state", str(self._folder.agent_state)]
+        argv += ["--model", str(model), "--dataset", dataset, "--out", str(out)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=CHECK_SECONDS * 5, check=False)
         return None if done.returncode == 0 else _said(done) or f"ended with {done.returncode}"

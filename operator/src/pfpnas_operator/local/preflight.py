@@ -1,11 +1,12 @@
 """What can be known to be wrong before anything is started: room, public data, the agent's aliases, Redis."""
 
+import shutil
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pfpnas_api.kinds import Supernet
-from pfpnas_operator.local.agent import check_target
+from pfpnas_operator.local.agent import AgentError, check_target
 from pfpnas_operator.local.folder import FolderError, RunFolder, free_space_problem
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.server import RunRedis
@@ -38,9 +39,18 @@ def preflight(folder: RunFolder, records: Records, *, redis_url: str | None, age
     if records.supernet.status.checkpoint is None:
         _check_data(records.supernet)
     if agent_config is not None:
-        check_target(agent_config, records.supernet, records.experiment)
+        _check_agent(folder, records, agent_config)
     with RunRedis(redis_url, log=folder.logs / "redis.log"):
         pass
+
+
+def _check_agent(folder: RunFolder, records: Records, config: Path) -> None:
+    try:
+        check_target(config, records.supernet, records.experiment, state=folder.agent_state)
+    except AgentError:
+        if not folder.has_documents():
+            shutil.rmtree(folder.agent_state, ignore_errors=True)
+        raise
 
 
 def _check_data(supernet: Supernet) -> None:
