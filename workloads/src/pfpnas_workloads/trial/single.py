@@ -4,6 +4,7 @@ from pfpnas_api.bus import WorkloadBus
 from pfpnas_api.jobs import Manifest, TrialJob
 from pfpnas_api.messages import BuildRequest
 from pfpnas_workloads.runtime import JobContext
+from pfpnas_workloads.training.memory import keep_freed_memory
 from pfpnas_workloads.trial.build import Builder
 
 
@@ -15,6 +16,7 @@ def run_trial(job: TrialJob, context: JobContext) -> Manifest:
         BadInput: checkpoint or images are no such thing.
         ArtifactError: the store can't be read or written.
     """
+    keep_freed_memory()
     return Builder(context.store).build(job)
 
 

@@ -6,6 +6,7 @@ from pfpnas_api.bus.connection import OUTAGE
 from pfpnas_api.jobs import TrialWorkerJob
 from pfpnas_api.messages import BuildRequest, Progress
 from pfpnas_workloads.runtime import Interrupted, JobContext, logger
+from pfpnas_workloads.training.memory import keep_freed_memory
 from pfpnas_workloads.trial.build import Builder
 from pfpnas_workloads.trial.single import push_candidate
 
@@ -16,6 +17,7 @@ def run_worker(job: TrialWorkerJob, context: JobContext) -> None:
     Raises:
         BadInput: no Redis was named.
     """
+    keep_freed_memory()
     # The job's uid is the worker's name: a restarted worker finds again what it had claimed.
     bus = WorkerBus(context.required_client(), experiment=job.experiment, worker=job.uid)
     worker = _Worker(bus, context)
