@@ -9,7 +9,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import PretrainJob
 from pfpnas_api.messages import Progress
 from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext
-from pfpnas_workloads.training import run_pretrain
+from pfpnas_workloads.training.pretrain import run_pretrain
 from pfpnas_workloads.training.trainer import Trainer
 from support.tiny_supernet import tiny_spec
 

@@ -43,7 +43,7 @@ def pretrain(job: JobFile = None) -> None:
 
     The document: {"uid": …, "spec": the spec of a Supernet}. Leaves the artifacts checkpoint and calibration.
     """
-    from pfpnas_workloads.training import run_pretrain  # noqa: PLC0415 - torch
+    from pfpnas_workloads.training.pretrain import run_pretrain  # noqa: PLC0415 - torch
 
     _run(PretrainJob, run_pretrain, job)
 

@@ -15,11 +15,12 @@ from pfpnas_api.kinds.supernet import DatasetSpec, ShapesSpec
 from pfpnas_api.quantities import DECIMAL
 from pfpnas_workloads.data.arrays import read_npz
 from pfpnas_workloads.data.errors import DataError
-from pfpnas_workloads.data.folders import read_image_folder
 from pfpnas_workloads.data.places import find
 from pfpnas_workloads.data.shapes import draw
 from pfpnas_workloads.data.split import Labelled
-from pfpnas_workloads.data.standard import NATURAL_FORMATS, read_standard
+
+NATURAL_FORMATS = frozenset({"CIFAR10", "CIFAR100", "ImageFolder"})
+"""Formats of photographs, which a horizontal flip leaves natural."""
 
 STATISTICS_IMAGES = 4096
 """Training images of which mean and standard deviation are taken: plenty for three numbers."""
@@ -91,11 +92,16 @@ def _remove(temporary: Path | None) -> None:
 
 
 def _read(spec: DatasetSpec, place: Path, *, side: int) -> tuple[Labelled, Labelled]:
+    # torchvision costs seconds to import, and neither drawn figures nor candidates need it.
     fraction = DECIMAL.parse(spec.validation_fraction)
     if spec.format == "NPZ":
         return read_npz(place, fraction=fraction)
     if spec.format == "ImageFolder":
+        from pfpnas_workloads.data.folders import read_image_folder  # noqa: PLC0415
+
         return read_image_folder(place, fraction=fraction, side=side)
+    from pfpnas_workloads.data.standard import read_standard  # noqa: PLC0415
+
     return read_standard(spec.format, place)
 
 

@@ -11,9 +11,6 @@ from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from pfpnas_workloads.data.errors import DataError
 from pfpnas_workloads.data.split import Labelled
 
-NATURAL_FORMATS = frozenset({"CIFAR10", "CIFAR100", "ImageFolder"})
-"""Formats of photographs, which a horizontal flip leaves natural."""
-
 _SETS: dict[str, tuple[Any, str]] = {
     "CIFAR10": (CIFAR10, "cifar-10-batches-py/ with data_batch_1 to 5, test_batch and batches.meta"),
     "CIFAR100": (CIFAR100, "cifar-100-python/ with train, test and meta"),
