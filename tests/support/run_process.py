@@ -64,12 +64,17 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
+class Whole(dict[str, Any]):
+    """A value that takes the place of a field as a whole."""
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes` laid over it, field by field."""
     both = dict(base)
     for name, value in changes.items():
         inside = both.get(name)
-        both[name] = merged(inside, value) if isinstance(value, Mapping) and isinstance(inside, Mapping) else value
+        into = isinstance(value, Mapping) and isinstance(inside, Mapping) and not isinstance(value, Whole)
+        both[name] = merged(inside, value) if into else dict(value) if isinstance(value, Whole) else value
     return both
 
 

@@ -1,0 +1,51 @@
+"""A Redis that is given, and an agent that somebody else has started."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pfpnas_api.kinds import is_true
+from support.redis_server import redis_server
+from support.run_process import Place
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@contextmanager
+def _agent(place: Place, url: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", place.paths[1], "--redis", url]
+    with (place.folder / "agent.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_agent_elsewhere_measures_over_a_redis_that_is_given(trained: Callable[..., Place]) -> None:
+    place = trained({"spec": {"budget": {"maxTrials": 2}}})
+    with redis_server() as server, place.run("--no-agent", "--redis", server.url) as run:
+        run.until(lambda: "no agent of pool bench is heard yet" in run.stdout, "it says whom it waits for")
+        assert not [line for line in run.children().values() if "redis-server" in line or "pfpnas_agent" in line]
+        with _agent(place, server.url):
+            assert run.wait() == 0, run.stdout + run.stderr
+    assert is_true(place.documents()[1].status.conditions, "Succeeded")
+    assert (place.out / "best" / "model.onnx").is_file()
+    assert not (place.out / "best" / "deployable.onnx").exists()
+
+
+def test_given_redis_that_restarts_empty_only_costs_time(trained: Callable[..., Place]) -> None:
+    place = trained({"spec": {"budget": {"maxTrials": 2, "parallelTrials": 1}}})
+    with redis_server() as server, place.run("--redis", server.url) as run:
+        run.until(lambda: any(trial.finished for trial in place.trials().values()), "a measured trial")
+        server.kill()
+        run.until(lambda: "Redis:" in run.stdout, "it says that Redis is away")
+        server.start()
+        assert run.wait() == 0, run.stdout + run.stderr
+    assert len(place.trials()) == 2
+    assert set(place.measured().values()) == {1}
