@@ -28,6 +28,7 @@ from pfpnas_workloads.training.trainer import Trainer
 SUPERNET = Path(__file__).parents[2] / "examples/digits/supernet.yaml"
 ROUNDS, WARM_UP = 24, 3
 TARGET = 2.2
+RANDOM_SUBNETS = 2
 
 
 def main() -> None:
@@ -51,7 +52,8 @@ def _trainer() -> Trainer:
         store=FolderStore(Path()),
         side=side,
     )
-    trainer = Trainer(spec.training, spec.search_space, data)
+    training = spec.training.model_copy(update={"random_subnets": RANDOM_SUBNETS})
+    trainer = Trainer(training, spec.search_space, data)
     trainer.step = trainer.schedule.first_shrinking_step
     return trainer
 

@@ -62,7 +62,7 @@ def _moved(rng: np.random.Generator, segments: Array) -> Array:
     """A random affine map: turn of up to 25°, shear, scale of each axis, shift."""
     n = len(segments)
     angle, shear = rng.uniform(-0.44, 0.44, n), rng.uniform(-0.3, 0.3, n)
-    scale = rng.uniform(0.3, 0.48, (n, 2))
+    scale = rng.uniform(0.3, 0.5, (n, 2))
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(n, 2, 2)
     slant = np.stack([np.ones(n), shear, np.zeros(n), np.ones(n)], axis=-1).reshape(n, 2, 2)
     linear = (turn @ slant) * scale[:, :, None]
@@ -74,17 +74,17 @@ def _moved(rng: np.random.Generator, segments: Array) -> Array:
 def _paint(rng: np.random.Generator, segments: Array, *, side: int) -> NDArray[np.uint8]:
     """Images `(n, side, side)` of the segments: background, clutter, strokes, sensor."""
     n = len(segments)
-    width = rng.uniform(2.0, 6.5, (n, 1, 1)) * side / 32
+    width = rng.uniform(1.8, 5.8, (n, 1, 1)) * side / 32
     ink = _coverage(segments * side, width, side=side)
-    ground, level = rng.uniform(0.0, 0.2, (n, 1, 1)), rng.uniform(0.7, 1.0, (n, 1, 1))
-    textured = rng.random((n, 1, 1)) < 0.5
+    ground, level = np.maximum(rng.uniform(-0.1, 0.15, (n, 1, 1)), 0), rng.uniform(0.7, 1.0, (n, 1, 1))
+    textured = rng.random((n, 1, 1)) < 0.4
     canvas = ground + textured * 0.15 * _texture(rng, n, side=side)
     stray = rng.uniform(0.1, 0.4, (n, 1, 1)) * _coverage(_clutter(rng, n) * side, width * 0.5, side=side)
     stroke = level * (1 - textured * 0.3 * np.abs(_texture(rng, n, side=side)))
     image = np.maximum(canvas, stray) * (1 - ink) + stroke * ink
-    seen = _through_sensor(rng, image.astype(np.float32)) * rng.uniform(1.0, 1.7, (n, 1, 1))
-    noise = rng.uniform(0, 0.06, (n, 1, 1)) * rng.standard_normal(image.shape, np.float32)
-    flip = rng.random((n, 1, 1)) < 0.1
+    seen = _through_sensor(rng, image.astype(np.float32)) * rng.uniform(1.0, 2.0, (n, 1, 1))
+    noise = np.maximum(rng.uniform(-0.03, 0.06, (n, 1, 1)), 0) * rng.standard_normal(image.shape, np.float32)
+    flip = rng.random((n, 1, 1)) < 0.05
     final = np.clip(seen + noise, 0, 1)
     pixels: NDArray[np.uint8] = np.rint(np.where(flip, 1 - final, final) * 255).astype(np.uint8)
     return pixels
