@@ -24,8 +24,9 @@ def _sweep_results(cycle: Cycle) -> None:
     plan = cycle.plan
     for task_id, answers in cycle.observed.results.items():
         if task_id not in plan.wanted_tasks:
-            plan.delete_results.extend(answers)
-            plan.replicates += len(answers)
+            spare = [answer for answer in answers if answer not in plan.delete_results]
+            plan.delete_results.extend(spare)
+            plan.replicates += len(spare)
 
 
 def _sweep_builds(cycle: Cycle) -> None:
