@@ -43,4 +43,5 @@ def _suggesting(observed: ExperimentObserved) -> bool:
 
 def _starts_work(plan: Plan) -> bool:
     asks = any(entry.event == "Ask" for entry in plan.log)
-    return bool(plan.builds) or asks or any(job.workload == "trial" for job in plan.create_jobs)
+    # New trials are built in the next cycle: their candidates join the batch that is measured then.
+    return bool(plan.builds or plan.create_trials) or asks or any(job.workload == "trial" for job in plan.create_jobs)
