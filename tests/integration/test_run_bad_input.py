@@ -260,7 +260,7 @@ def test_disk_that_gets_full_ends_with_one_message_and_goes_on_once_there_is_roo
             run.child("--serve")
             _fill(disk / "filler")
             assert run.wait() == 1
-            assert "No space left on device" in run.stderr
+            assert "only 0.0 MiB of its disk are free" in run.stderr
             assert "Traceback" not in run.stderr + run.stdout
             run.await_no_children()
         (disk / "filler").unlink()

@@ -44,7 +44,7 @@ def test_stopped_training_keeps_its_last_step(tmp_path: Path) -> None:
 
 
 def _epoch(place: Place) -> int:
-    if not (place.out / "supernet.yaml").exists():
+    if not (place.out / "experiment.yaml").exists():
         return 0
     progress = place.documents()[0].status.progress
     return progress.epoch if progress else 0

@@ -47,11 +47,13 @@ def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *,
     except subprocess.TimeoutExpired as e:
         raise AgentError(f"{config}: the agent's check took longer than {CHECK_SECONDS} s") from e
     if done.returncode != 0:
-        raise AgentError(_said(done) or f"{config}: the agent's check ended with {done.returncode}")
+        said = _said(done) or f"the agent's check ended with {done.returncode}"
+        raise AgentError(said if str(config) in said else f"{config}: {said}")
 
 
 def _said(done: "subprocess.CompletedProcess[str]") -> str:
-    return (done.stderr.strip() or done.stdout.strip())[-2000:]
+    """What the agent complains of, without its own name before it."""
+    return (done.stderr.strip() or done.stdout.strip()).removeprefix("pfpnas-agent: ")[-2000:]
 
 
 class LocalAgent:

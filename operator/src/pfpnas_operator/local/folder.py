@@ -170,9 +170,9 @@ def _same(folder: RunFolder, kind: str, old: Document, new: Document, *, free: t
 
 
 def free_space_problem(folder: Path, *, least_bytes: int) -> str | None:
-    """Why there is too little room to begin, if there is."""
+    """Why there is too little room, if there is."""
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if free >= least_bytes:
         return None
-    return f"--out {folder}: only {free // 2**20} MiB are free, at least {least_bytes // 2**20} MiB are needed"
+    return f"--out {folder}: only {free / 2**20:.1f} MiB of its disk are free, and {least_bytes // 2**20} are needed"

@@ -16,7 +16,7 @@ from pfpnas_operator.documents import DocumentError, Documents, cross_check, loa
 from pfpnas_operator.local.agent import AgentError, LocalAgent
 from pfpnas_operator.local.driver import Interrupted, Setting, run_search, stop_signals
 from pfpnas_operator.local.ending import FAILED, INTERRUPTED, finished, mended, outcome
-from pfpnas_operator.local.folder import RunFolder, begin_or_resume
+from pfpnas_operator.local.folder import RunFolder, begin_or_resume, free_space_problem
 from pfpnas_operator.local.logbook import Logbook
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import preflight
@@ -25,6 +25,9 @@ from pfpnas_operator.local.results import write_best, write_deployable, write_re
 from pfpnas_operator.local.server import RedisUnavailable
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.report import build_report, summary_lines
+
+FULL_BYTES = 2**20
+"""With less room than this a disk is as good as full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +157,7 @@ def _drive(request: RunRequest, folder: RunFolder, records: Records, config: Pat
         return INTERRUPTED
     except (ArtifactError, AgentError, RedisUnavailable, OSError) as e:
         voice.complain(f"{e}\nEverything was stopped; the same command goes on from here once this is mended.")
+        _complain_of_room(folder, voice)
         return FAILED
     return _after(folder, records, config, voice)
 
@@ -170,6 +174,7 @@ def _after(folder: RunFolder, records: Records, config: Path | None, voice: Voic
             write_report(folder, records)
     except (ArtifactError, OSError) as e:
         voice.complain(f"{e}\nThe same command goes on from here once this is mended.")
+        _complain_of_room(folder, voice)
         return FAILED
     return _conclude(folder, records, voice)
 
@@ -183,4 +188,13 @@ def _conclude(folder: RunFolder, records: Records, voice: Voice) -> int:
         voice.say(f"report: {folder.root / 'report.html'}")
     if complaint:
         voice.complain(complaint)
+    if code == FAILED:
+        _complain_of_room(folder, voice)
     return code
+
+
+def _complain_of_room(folder: RunFolder, voice: Voice) -> None:
+    """Processes whose disk is full fail in many ways, and can't even log why."""
+    problem = free_space_problem(folder.root, least_bytes=FULL_BYTES)
+    if problem:
+        voice.complain(problem)
