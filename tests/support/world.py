@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from redis.exceptions import ConnectionError
+
 from pfpnas_api.bus import Queued, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
@@ -118,6 +120,8 @@ class World:
         self.measured: dict[str, int] = {}
         self.events: list[Event] = []
         self.effects_left: int | None = None
+        self.sends_left: int | None = None
+        self.trace: list[str] = []
         self.last_plan = Plan()
         self.last_observed: ExperimentObserved | None = None
         self.flush()
@@ -160,21 +164,31 @@ class World:
         self.suggestions.clear()
         self.builds = Stream(self.builds.next_entry)
 
-    def effect(self) -> None:
-        """Called before everything that the operator changes."""
+    def effect(self, kind: str) -> None:
+        """Called before everything that the operator changes: a record, a job, or what lies on the road."""
+        if self.effects_left == 0:
+            raise Killed
         if self.effects_left is not None:
-            if self.effects_left == 0:
-                raise Killed
             self.effects_left -= 1
+        if kind == "road" and self.sends_left == 0:
+            raise ConnectionError("Redis is away")
+        if kind == "road" and self.sends_left is not None:
+            self.sends_left -= 1
+        self.trace.append(kind)
 
     # -- the operator ------------------------------------------------------------------------------------------
 
     def read_manifest(self, uid: str) -> Manifest | None:
         return self.manifests.get(uid)
 
-    def cycle(self, *, kill_after: int | None = None) -> bool:
-        """One cycle of the operator, killed before an effect if asked to; whether it lived through it."""
-        self.effects_left = kill_after
+    def cycle(self, *, kill_after: int | None = None, away_after: int | None = None) -> bool:
+        """One cycle of the operator; whether nothing came in between.
+
+        Args:
+            kill_after: It is killed once it changed so many things.
+            away_after: Redis goes away once so much was sent.
+        """
+        self.effects_left, self.sends_left, self.trace = kill_after, away_after, []
         try:
             self.executor.carry_out(reconcile_supernet(self.observer.supernet(self.now), self.now), now=self.now)
             self.last_observed = None
@@ -187,8 +201,11 @@ class World:
         except Killed:
             self.start_operator()
             return False
+        except ConnectionError:
+            self.observer.road.reanchor(self.now)
+            return False
         finally:
-            self.effects_left = None
+            self.effects_left = self.sends_left = None
         return True
 
     def check(self) -> None:
@@ -314,18 +331,18 @@ class _Folder:
         self._world, self.store = world, world
 
     def write_trial(self, trial: Trial) -> None:
-        self._world.effect()
+        self._world.effect("record")
         old = self._world.documents.get(trial.metadata.name)
         assert old is None or not old.finished, f"{trial.metadata.name} was finished, and is written again"
         assert old is None or old.spec == trial.spec
         self._world.documents[trial.metadata.name] = trial
 
     def write_supernet(self, supernet: Supernet) -> None:
-        self._world.effect()
+        self._world.effect("record")
         self._world.supernet = supernet
 
     def write_experiment(self, experiment: NASExperiment) -> None:
-        self._world.effect()
+        self._world.effect("record")
         self._world.experiment = experiment
 
 
@@ -336,12 +353,12 @@ class _Processes:
         self._world = world
 
     def create(self, request: JobRequest, *, now: datetime) -> None:
-        self._world.effect()
+        self._world.effect("job")
         self._world.processes.setdefault(request.name, Process(request, now))
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
-            self._world.effect()
+            self._world.effect("job")
             self._world.processes.pop(name, None)
 
     def uids(self) -> dict[str, str]:
@@ -381,36 +398,36 @@ class _Bus:
         return {name: Heartbeat(state="Idle") for name, agent in self._world.agents.items() if agent.alive}
 
     def publish_task(self, pool: str, task: MeasureTask) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.tasks.add(task)
 
     def tasks(self, pool: str) -> list[tuple[Queued, Message]]:
         return self._world.tasks.queued()
 
     def delete_task(self, pool: str, entry: str) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.tasks.drop(entry)
 
     def results(self, pool: str) -> list[Received]:
         return [Received(agent, entry, result) for (agent, entry), result in self._world.results.items()]
 
     def delete_result(self, pool: str, received: Received) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.results.pop((received.agent, received.entry), None)
 
     def publish_build(self, uid: str, request: BuildRequest) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.builds.add(request)
 
     def builds(self, uid: str) -> list[tuple[Queued, Message]]:
         return self._world.builds.queued()
 
     def delete_build(self, uid: str, entry: str) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.builds.drop(entry)
 
     def append_log(self, uid: str, entries: Iterable[LogEntry]) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.log.extend(entries)
 
     def log_length(self, uid: str) -> int:
@@ -423,5 +440,5 @@ class _Bus:
         return None
 
     def push(self, pool: str, model: Any, store: Any) -> None:
-        self._world.effect()
+        self._world.effect("road")
         self._world.blobs.add(model.sha256)

@@ -48,8 +48,8 @@ class CheckedWorld(World):
                 assert status.metrics is not None
                 assert status.metrics.latency_milliseconds == figures_of(task).latency
 
-    def disturb(self) -> int | None:
-        """Perhaps a fault; where in the next cycle the operator is killed, if it is."""
+    def disturb(self) -> dict[str, int]:
+        """Perhaps a fault; what happens in the midst of the next cycle, if anything."""
         rng = self.rng
         fault = rng.choice(("agent", "job", "flush", "kill", "twice", "unknown", "outage", *["none"] * 8))
         agent = self.agents[rng.choice(sorted(self.agents))]
@@ -62,7 +62,7 @@ class CheckedWorld(World):
         elif fault == "flush":
             self.flush()
         elif fault == "kill":
-            return rng.randrange(12)
+            return {"kill_after": rng.randrange(12)}
         elif fault == "twice" and self.results:
             name, entry = rng.choice(sorted(self.results))
             self.answer(name, self.results[name, entry])
@@ -70,8 +70,8 @@ class CheckedWorld(World):
             task = measure_task(self.experiment, None, None, repetition=rng.randrange(1000))
             self.answer(agent.name, figures_of(task))
         elif fault == "outage":
-            self.observer.road.reanchor(self.now)
-        return None
+            return {"away_after": rng.randrange(6)}
+        return {}
 
 
 def finished(status: object) -> bool:
@@ -81,10 +81,10 @@ def finished(status: object) -> bool:
 def run(world: CheckedWorld, *, faulty: int) -> None:
     """Until the experiment has ended; faults only in the first ticks."""
     for tick in range(MOST_TICKS):
-        kill = world.disturb() if tick < faulty else None
+        trouble = world.disturb() if tick < faulty else {}
         for agent in world.agents.values():
             agent.alive = agent.alive or tick >= faulty or world.rng.random() < 0.2
-        world.cycle(kill_after=kill)
+        world.cycle(**trouble)
         if ended(world) and tick >= faulty:
             return
         world.tick()
@@ -168,3 +168,24 @@ def test_a_measured_result_outlives_the_operator(seed: int) -> None:
     assert_consistent(world)
     assert world.experiment.status.trials.succeeded == 8
     assert all(count <= len(world.agents) for count in world.measured.values())
+
+
+def test_the_record_comes_first_then_jobs_then_the_road() -> None:
+    world = CheckedWorld(make_supernet(), make_experiment())
+    order = {"record": 0, "job": 1, "road": 2}
+    seen = set()
+    while not ended(world):
+        world.cycle()
+        assert world.trace == sorted(world.trace, key=order.__getitem__)
+        seen |= set(world.trace)
+        world.tick()
+    assert seen == order.keys()
+
+
+def test_what_was_decided_is_said_although_redis_is_away() -> None:
+    world = CheckedWorld(make_supernet(), make_experiment(reference=None))
+    while not world.results:
+        world.cycle()
+        world.tick()
+    assert not world.cycle(away_after=0)
+    assert [event.reason for event in world.events if event.subject != "digits"] == ["Measured"]
