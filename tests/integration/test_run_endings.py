@@ -28,10 +28,10 @@ def test_latency_that_no_candidate_meets_ends_with_the_closest_and_3(trained: Ca
 
 
 def test_limit_that_no_architecture_can_meet_is_seen_beforehand(trained: Callable[..., Place]) -> None:
-    place = trained({"spec": {"objective": {"constraints": [{"metric": "FLOPs", "max": "1K"}]}}})
+    place = trained({"spec": {"objective": {"constraints": [{"metric": "FLOPs", "max": "1000"}]}}})
     with place.run() as run:
         assert run.wait() == 2
-        assert "FLOPs is limited to 1K" in run.stderr
+        assert "FLOPs is limited to 1000" in run.stderr
         assert run.children() == {}
     assert not place.trials()
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -98,8 +98,8 @@ def _training_plan(supernet: Supernet) -> str:
     number = f"{count:,}" if count < 1_000_000 else f"{count:.1e}"
     epochs = f"{spec.training.epochs} epoch{'s' if spec.training.epochs > 1 else ''}"
     return (
-        f"train the supernet {supernet.metadata.name} ({spec.search_space.backbone}, {number} architectures) on "
-        f"{spec.dataset.format} for {epochs}, then evaluate {spec.predictor.samples} subnets for its accuracy predictor"
+        f"train the supernet {supernet.metadata.name} ({spec.search_space.backbone}, {number} architectures; "
+        f"{spec.dataset.format}, {epochs}), evaluate {spec.predictor.samples} subnets"
     )
 
 
@@ -184,8 +184,15 @@ def best_text(best: RankedTrial | None) -> str:
 
 
 def left_text(seconds: float | None) -> str:
-    """Time left, in words."""
-    return "" if seconds is None else f"about {timedelta(seconds=round(seconds))} left"
+    """Time left, in words as exact as an estimate is; nothing for the last moment."""
+    if seconds is None or seconds < 1:
+        return ""
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"about {minutes} min left"
+    return f"about {minutes // 60} h {minutes % 60} min left"
 
 
 class Display:

@@ -66,13 +66,20 @@ class RunRedis:
         # A socket's path has 108 bytes at most, so it can't lie in the run's own folder.
         self._folder = Path(tempfile.mkdtemp(prefix="pfpnas-"))
         self.url = f"unix://{self._folder / 'redis.sock'}"
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the run's own server."""
+        self._end()
+
+    def _end(self) -> None:
         if self._process is not None:
             stop([self._process], seconds=5)
         if self._folder is not None:
