@@ -7,7 +7,8 @@ from pfpnas_api.bus import Queued
 from pfpnas_api.messages import LogEntry
 from pfpnas_operator.local.observer import Records, Road
 from support.reconcile_builders import NOW, make_experiment, make_supernet, make_trial, seconds
-from support.world import Stream, World
+from support.world import World
+from support.world_parts import Stream
 
 
 def queued(entry: str = "1-0", state: Any = "Claimed", consumer: str | None = "agent-1") -> Queued:
