@@ -94,8 +94,18 @@ def _row(
     peer: str | None = None,
     peer_figure: float | None = None,
 ) -> dict[str, Any]:
-    figure = None if figure is None else round(figure, 4)
-    return {"row": row, "figure": figure, "unit": unit, "target": target, "peer": peer, "peer_figure": peer_figure}
+    return {
+        "row": row,
+        "figure": _rounded(figure),
+        "unit": unit,
+        "target": target,
+        "peer": peer,
+        "peer_figure": _rounded(peer_figure),
+    }
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 4)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,21 @@ def test_smaller_budget_of_a_finished_search_changes_nothing(whole_run: tuple[Pl
     assert len(place.trials()) == 2
 
 
+def test_trial_made_by_hand_is_measured_beside_the_tuners(whole_run: tuple[Place, str], tmp_path: Path) -> None:
+    place = _copy(whole_run[0], tmp_path)
+    supernet, before = place.documents()
+    largest = supernet.space().maximum().id
+    trial = {"apiVersion": "pfpnas.io/v1alpha1", "kind": "Trial", "metadata": {"name": "mine"}}
+    trial["spec"] = {"experimentRef": {"name": "tiny"}, "architecture": largest}
+    (tmp_path / "mine.yaml").write_text(json.dumps(trial))
+    with place.run(str(tmp_path / "mine.yaml")) as run:
+        assert run.wait() == 0, run.stdout + run.stderr
+    mine = place.trials()["mine"]
+    assert is_true(mine.status.conditions, "Succeeded")
+    assert (mine.spec.architecture, mine.spec.origin) == (largest, "User")
+    assert place.documents()[1].status.trials.succeeded == before.status.trials.succeeded + 1
+
+
 def test_another_spec_in_the_same_folder_is_refused_by_its_field(whole_run: tuple[Place, str]) -> None:
     place, _ = whole_run
     with place.run("--set", "experiment.tuner.seed=7") as run:

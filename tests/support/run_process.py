@@ -113,7 +113,7 @@ class Place:
         shutil.copy(trained / "supernet.yaml", self.out / "supernet.yaml")
         documents = load([Path(self.paths[0])])
         _, experiment, _ = begin_or_resume(
-            RunFolder(self.folder / "new"), documents.supernets[0], documents.experiments[0], ()
+            RunFolder(self.folder / "new"), documents.supernets[0], documents.experiments[0]
         )
         RunFolder(self.out).write_experiment(experiment)
 

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def _begun(folder: RunFolder, supernet: Supernet, experiment: NASExperiment) -> tuple[Supernet, NASExperiment]:
-    supernet, experiment, _ = begin_or_resume(folder, supernet, experiment, ())
+    supernet, experiment, _ = begin_or_resume(folder, supernet, experiment)
     folder.write_supernet(supernet)
     folder.write_experiment(experiment)
     return supernet, experiment
@@ -43,20 +43,20 @@ def test_is_held_by_one_run_at_a_time(folder: RunFolder) -> None:
 
 
 def test_new_documents_get_identities(folder: RunFolder, tmp_path: Path) -> None:
-    supernet, experiment, trials = begin_or_resume(folder, *_documents(tmp_path), ())
+    supernet, experiment, trials = begin_or_resume(folder, *_documents(tmp_path))
     assert supernet.metadata.uid != experiment.metadata.uid
     assert (experiment.metadata.generation, trials) == (1, ())
 
 
 def test_same_documents_go_on_under_the_same_identity(folder: RunFolder, tmp_path: Path) -> None:
     _begun(folder, *_documents(tmp_path))
-    assert begin_or_resume(folder, *_documents(tmp_path), ()) == folder.read()
+    assert begin_or_resume(folder, *_documents(tmp_path)) == folder.read()
 
 
 def test_changed_budget_is_a_new_generation_of_the_same_search(folder: RunFolder, tmp_path: Path) -> None:
     _, begun = _begun(folder, *_documents(tmp_path))
     changed = _documents(tmp_path, {"spec": {"budget": {"maxTrials": 9}}})
-    _, experiment, _ = begin_or_resume(folder, *changed, ())
+    _, experiment, _ = begin_or_resume(folder, *changed)
     assert (experiment.metadata.uid, experiment.metadata.generation) == (begun.metadata.uid, 2)
     assert experiment.spec.budget.max_trials == 9
 
@@ -74,7 +74,7 @@ def test_another_search_is_refused(
 ) -> None:
     _begun(folder, *_documents(tmp_path))
     with pytest.raises(FolderError, match=named):
-        begin_or_resume(folder, *_documents(tmp_path, experiment, supernet), ())
+        begin_or_resume(folder, *_documents(tmp_path, experiment, supernet))
 
 
 def test_search_that_failed_on_its_input_may_change_in_any_field(folder: RunFolder, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_search_that_failed_on_its_input_may_change_in_any_field(folder: RunFold
     status = supernet.status.model_copy(update={"conditions": (condition("Failed", "BadInput"),)})
     folder.write_supernet(supernet.model_copy(update={"status": status}))
     changed = _documents(tmp_path, supernet={"spec": {"training": {"epochs": 5}}})
-    anew, _, _ = begin_or_resume(folder, *changed, ())
+    anew, _, _ = begin_or_resume(folder, *changed)
     assert anew.metadata.uid != supernet.metadata.uid
     assert anew.spec.training.epochs == 5
 
@@ -93,7 +93,7 @@ def test_search_whose_training_died_keeps_what_it_has(folder: RunFolder, tmp_pat
     folder.write_supernet(supernet.model_copy(update={"status": status}))
     changed = _documents(tmp_path, supernet={"spec": {"training": {"epochs": 5}}})
     with pytest.raises(FolderError, match=r"spec\.training"):
-        begin_or_resume(folder, *changed, ())
+        begin_or_resume(folder, *changed)
 
 
 def test_damaged_document_is_named(folder: RunFolder, tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ AnyStatus = TypeVar("AnyStatus", SupernetStatus, NASExperimentStatus)
 
 
 def finished(records: Records) -> bool:
-    """Whether the run has ended, and no changed budget may make it go on."""
+    """Whether the run has ended, and neither a changed budget nor a trial made by hand may make it go on."""
     status = records.experiment.status
-    if status.observed_generation != records.experiment.metadata.generation:
+    if records.active or status.observed_generation != records.experiment.metadata.generation:
         return False
     return is_true(status.conditions, "Succeeded") or is_true(status.conditions, "Failed")
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,7 +116,7 @@ class RunFolder:
 
 
 def begin_or_resume(
-    folder: RunFolder, supernet: Supernet, experiment: NASExperiment, trials: Iterable[Trial]
+    folder: RunFolder, supernet: Supernet, experiment: NASExperiment
 ) -> tuple[Supernet, NASExperiment, tuple[Trial, ...]]:
     """The documents to work on: those in the folder with the budget now wished, or new ones with uids.
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
+from pfpnas_operator.local.adopting import adopted, by_hand
 from pfpnas_operator.local.agent import AgentError, LocalAgent
 from pfpnas_operator.local.driver import Interrupted, Setting, run_search, stop_signals
 from pfpnas_operator.local.ending import FAILED, INTERRUPTED, finished, mended, outcome
@@ -68,19 +69,25 @@ def perform(request: RunRequest, voice: Voice) -> int:
     documents = load(request.paths, overrides=request.overrides)
     experiment = choose(documents, request.experiment)
     supernet = documents.supernet_of(experiment)
-    mine = replace(documents, experiments=(experiment,), supernets=(supernet,), trials=())
+    trials = by_hand(documents.trials, experiment)
+    mine = replace(documents, experiments=(experiment,), supernets=(supernet,), trials=trials)
     for warning in cross_check(mine):
         voice.complain(f"warning: {warning}", style="yellow")
     config = agent_config(documents, wanted=request.local_agent)
     folder = RunFolder(request.out or Path("runs") / experiment.metadata.name)
     with _terminable(), folder.lock():
-        records = mended(folder, Records.of(*begin_or_resume(folder, supernet, experiment, ())))
+        records = mended(folder, Records.of(*begin_or_resume(folder, supernet, experiment)))
+        new = adopted(trials, [*records.finished, *records.active.values()], now=datetime.now(UTC))
+        for trial in new:
+            records.put(trial)
         if finished(records):
             voice.say(f"This run has ended already; its result, from {folder.root}:")
             return _after(folder, records, config, voice)
         preflight(folder, records, redis_url=request.redis_url, agent_config=config)
         folder.write_supernet(records.supernet)
         folder.write_experiment(records.experiment)
+        for trial in new:
+            folder.write_trial(trial)
         for line in opening_lines(records, folder.root, config):
             voice.say(line)
         return _drive(request, folder, records, config, voice)

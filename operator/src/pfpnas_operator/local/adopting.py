@@ -1,0 +1,48 @@
+"""Trials that the user wrote by hand and named among the paths: they join the search, beside the tuner's own."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from pfpnas_api.kinds import NASExperiment, Trial, TrialStatus
+from pfpnas_operator.documents import DocumentError
+
+
+def by_hand(trials: Iterable[Trial], experiment: NASExperiment) -> tuple[Trial, ...]:
+    """Those of the experiment that are not the tuner's.
+
+    Raises:
+        DocumentError: one has a name of the kind that the tuner's trials get.
+    """
+    mine = (experiment.metadata.namespace, experiment.metadata.name)
+    found = tuple(
+        trial
+        for trial in trials
+        if (trial.metadata.namespace, trial.spec.experiment_ref.name) == mine and trial.spec.index is None
+    )
+    for trial in found:
+        if re.fullmatch(rf"{re.escape(experiment.metadata.name)}-\d{{5,}}", trial.metadata.name):
+            raise DocumentError(
+                f"Trial/{trial.metadata.name}: metadata.name: is a name of the tuner's own trials; choose another"
+            )
+    return found
+
+
+def adopted(wanted: Iterable[Trial], there: Iterable[Trial], *, now: datetime) -> tuple[Trial, ...]:
+    """Those that the run doesn't have yet, as they begin.
+
+    Raises:
+        DocumentError: the run has another architecture under the same name.
+    """
+    known = {trial.metadata.name: trial for trial in there}
+    new = []
+    for trial in wanted:
+        old = known.get(trial.metadata.name)
+        if old is None:
+            new.append(trial.model_copy(update={"status": TrialStatus(created_at=now)}))
+        elif old.spec.architecture != trial.spec.architecture:
+            raise DocumentError(
+                f"Trial/{trial.metadata.name}: spec.architecture: the run has it with {old.spec.architecture}; a Trial "
+                "never changes, so make one with another name"
+            )
+    return tuple(new)
