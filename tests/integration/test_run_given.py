@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,17 @@ def test_given_redis_that_restarts_empty_only_costs_time(trained: Callable[..., 
         assert run.wait() == 0, run.stdout + run.stderr
     assert len(place.trials()) == 2
     assert set(place.measured().values()) == {1}
+
+
+def test_two_searches_share_a_pool(trained: Callable[..., Place], whole_run: tuple[Place, str], tmp_path: Path) -> None:
+    first = trained({"spec": {"budget": {"maxTrials": 2}}})
+    second = Place(tmp_path / "second", experiment=first.experiment)
+    second.adopt_supernet(whole_run[0].out)
+    with redis_server() as server, _agent(first, server.url):
+        shared = ("--no-agent", "--redis", server.url)
+        with first.run(*shared) as one, second.run(*shared) as other:
+            assert one.wait() == 0, one.stdout + one.stderr
+            assert other.wait() == 0, other.stdout + other.stderr
+    for place in (first, second):
+        status = place.documents()[1].status
+        assert (status.trials.succeeded, status.replicates, status.refused_results) == (2, 0, 0)
