@@ -73,8 +73,12 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     both = dict(base)
     for name, value in changes.items():
         inside = both.get(name)
-        into = isinstance(value, Mapping) and isinstance(inside, Mapping) and not isinstance(value, Whole)
-        both[name] = merged(inside, value) if into else dict(value) if isinstance(value, Whole) else value
+        if isinstance(value, Whole):
+            both[name] = dict(value)
+        elif isinstance(value, Mapping) and isinstance(inside, Mapping):
+            both[name] = merged(inside, value)
+        else:
+            both[name] = value
     return both
 
 
