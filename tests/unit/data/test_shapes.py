@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pfpnas_workloads.data.figures import FIGURES, SEGMENTS, draw_figure
+from pfpnas_workloads.data.figures import FIGURES, SEGMENTS, Figure, draw_figures
 from pfpnas_workloads.data.shapes import draw
 
 
@@ -30,13 +30,13 @@ def test_every_class_is_drawn_equally_often() -> None:
     assert counts.tolist() == [100] * 10
 
 
-@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.__name__)
-def test_figures_stay_near_the_unit_square_and_vary(figure) -> None:  # type: ignore[no-untyped-def]
-    segments = draw_figure(figure, np.random.default_rng(0), 64)
+@pytest.mark.parametrize("figures", FIGURES)
+def test_figures_stay_near_the_unit_square_and_vary(figures: tuple[Figure, Figure]) -> None:
+    segments = draw_figures(figures, np.random.default_rng(0), 64)
     assert segments.shape == (64, SEGMENTS, 2, 2)
     assert np.isfinite(segments).all()
     assert np.abs(segments).max() < 2.5
-    assert segments.std(axis=0).mean() > 0.03
+    assert segments.std(axis=0).mean() > 0.1
 
 
 def test_a_class_resembles_itself_more_than_the_others() -> None:

@@ -1,4 +1,4 @@
-"""The ten figures of the generator `Shapes`, as line segments in the unit square.
+"""The figures of the generator `Shapes`, as line segments in the unit square.
 
 Every figure is drawn by one function for n images at once. They are told apart by what strokes are made of: how they
 bend, close, branch and cross, and which way round they stand. No glyph, font or image of any alphabet went into them;
@@ -18,9 +18,10 @@ SEGMENTS = 24
 Figure = Callable[[np.random.Generator, int], Array]
 
 
-def draw_figure(figure: Figure, rng: np.random.Generator, n: int) -> Array:
-    """Segments of n variants of a figure, `(n, SEGMENTS, 2 ends, 2)`, about within [-1, 1]², y downwards."""
-    return _padded(figure(rng, n))
+def draw_figures(figures: tuple[Figure, Figure], rng: np.random.Generator, n: int) -> Array:
+    """Segments of n variants of either figure, `(n, SEGMENTS, 2 ends, 2)`, about within [-1, 1]², y downwards."""
+    first, second = (_padded(figure(rng, n)) for figure in figures)
+    return np.where(rng.random((n, 1, 1, 1)) < 0.5, first, second)
 
 
 def left_arc(rng: np.random.Generator, n: int) -> Array:
@@ -98,7 +99,7 @@ def balloon(rng: np.random.Generator, n: int) -> Array:
     end = start + np.concatenate([_uniform(rng, n, -0.8, 0.4), _uniform(rng, n, 1.0, 1.4)], axis=1)
     middle = (start + end) / 2 + np.concatenate([_uniform(rng, n, 0, 0.4), np.zeros((n, 1), np.float32)], axis=1)
     points = np.concatenate([loop, _curve(start, middle, end, points=8)[:, 1:]], axis=1)
-    return _strokes(points * np.stack([_sign(rng, n), np.ones((n, 1), np.float32)], axis=-1))
+    return _strokes(_mirrored(rng, points))
 
 
 def lasso(rng: np.random.Generator, n: int) -> Array:
@@ -106,19 +107,72 @@ def lasso(rng: np.random.Generator, n: int) -> Array:
     return balloon(rng, n) * np.array([1, -1], np.float32)
 
 
-FIGURES: tuple[Figure, ...] = (
-    left_arc,
-    right_arc,
-    ring,
-    corner,
-    junction,
-    wave,
-    scallop,
-    bow,
-    balloon,
-    lasso,
+def bar(rng: np.random.Generator, n: int) -> Array:
+    """One straight stroke downwards."""
+    return _bar(rng, n, angle=np.pi / 2 + _uniform(rng, n, -0.4, 0.4))
+
+
+def cross(rng: np.random.Generator, n: int) -> Array:
+    """Two straight strokes that cross."""
+    first = _uniform(rng, n, 0, np.pi)
+    second = first + _uniform(rng, n, 0.3 * np.pi, 0.7 * np.pi)
+    return np.concatenate([_bar(rng, n, angle=first), _bar(rng, n, angle=second)], axis=1)
+
+
+def zigzag(rng: np.random.Generator, n: int) -> Array:
+    """Three or four straight strokes downwards, turning left and right by turns."""
+    swing = _uniform(rng, n, 0.35, 0.7) * _sign(rng, n) * np.where(np.arange(5) % 2, 1, -1)
+    across = swing * rng.uniform(0.7, 1.3, (n, 5))
+    points = np.stack([across, np.broadcast_to(np.linspace(-0.9, 0.9, 5), (n, 5))], axis=-1).astype(np.float32)
+    points[:, 4] = np.where(_sign(rng, n) > 0, points[:, 4], points[:, 3])  # three strokes for half of them
+    return _strokes(points)
+
+
+def spiral(rng: np.random.Generator, n: int) -> Array:
+    """A stroke that winds inwards more than once."""
+    t = np.linspace(0, 1, 25, dtype=np.float32)
+    angle = _uniform(rng, n, 0, 2 * np.pi) + _sign(rng, n) * t * _uniform(rng, n, 2.6 * np.pi, 3.6 * np.pi)
+    radius = 1 - t * _uniform(rng, n, 0.8, 0.95)
+    return _strokes(np.stack([np.cos(angle), np.sin(angle)], axis=-1) * radius[..., None])
+
+
+def hook(rng: np.random.Generator, n: int) -> Array:
+    """A stroke downwards whose end turns up, to the left or the right."""
+    shaft = _scattered(rng, n, [[0.3, -1], [0.3, 0.5], [0.2, 1.2], [-0.7, 0.6]])
+    turn = _curve(shaft[:, 1], shaft[:, 2], shaft[:, 3], points=10)
+    return _strokes(_mirrored(rng, np.concatenate([shaft[:, :1], turn], axis=1)))
+
+
+def triangle(rng: np.random.Generator, n: int) -> Array:
+    """Three straight strokes that close."""
+    corners = _scattered(rng, n, [[0, -0.9], [0.8, 0.7], [-0.8, 0.7]])
+    return _strokes(np.concatenate([corners, corners[:, :1]], axis=1))
+
+
+def quarter_turned(figure: Figure) -> Figure:
+    """The same figure lying on its side (clockwise, as y points downwards)."""
+    turn = np.array([[0, 1], [-1, 0]], np.float32)
+
+    def turned(rng: np.random.Generator, n: int) -> Array:
+        return figure(rng, n) @ turn
+
+    return turned
+
+
+FIGURES: tuple[tuple[Figure, Figure], ...] = (
+    (left_arc, zigzag),
+    (right_arc, cross),
+    (ring, hook),
+    (corner, spiral),
+    (junction, quarter_turned(right_arc)),
+    (wave, triangle),
+    (scallop, quarter_turned(balloon)),
+    (bow, bar),
+    (balloon, quarter_turned(wave)),
+    (lasso, quarter_turned(left_arc)),
 )
-"""The classes, in the order of their labels."""
+"""The classes, in the order of their labels: two figures each that have little in common, so that a net needs to
+know twice as many as it has labels for, and its features don't collapse into ten."""
 
 
 def _uniform(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
@@ -154,6 +208,17 @@ def _curve(start: Array, middle: Array, end: Array, *, points: int) -> Array:
     t = np.linspace(0, 1, points, dtype=np.float32)[None, :, None]
     curve: Array = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * middle[:, None] + t**2 * end[:, None]
     return curve
+
+
+def _scattered(rng: np.random.Generator, n: int, points: list[list[float]]) -> Array:
+    """The points, `(n, len(points), 2)`, as an unsteady hand hits them."""
+    missed = 0.15 * rng.standard_normal((n, len(points), 2))
+    return (np.array(points) + missed).astype(np.float32)
+
+
+def _mirrored(rng: np.random.Generator, points: Array) -> Array:
+    """Half of the `(n, p, 2)` points with left and right exchanged."""
+    return points * np.stack([_sign(rng, len(points)), np.ones((len(points), 1), np.float32)], axis=-1)
 
 
 def _strokes(points: Array) -> Array:

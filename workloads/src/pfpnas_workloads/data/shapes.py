@@ -1,7 +1,7 @@
 """`Shapes`: a public data set for machines that have none, drawn by a seeded generator.
 
-Ten figures (see `figures`) under random affine maps and bends, with strokes of random width and brightness, over
-texture, clutter and noise, seen sharply or through a coarse sensor. A net that tells them apart has learned how
+Ten classes of figures (see `figures`) under random affine maps and bends, with strokes of random width and brightness,
+over texture, clutter and noise, seen sharply or through a coarse sensor. A net that tells them apart has learned how
 strokes bend, close, branch and cross, which is what handwriting, signs and sketches are made of.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pfpnas_workloads.data.figures import FIGURES, SEGMENTS, Array, draw_figure
+from pfpnas_workloads.data.figures import FIGURES, SEGMENTS, Array, draw_figures
 
 CHUNK = 256
 """Images drawn together: their distance fields fit into a processor's cache."""
@@ -41,9 +41,9 @@ def draw(samples: int, *, side: int, seed: int) -> Drawing:
 def _placed(rng: np.random.Generator, labels: NDArray[np.int64]) -> Array:
     """The figures' segments, `(n, SEGMENTS, 2, 2)`, bent and moved to where they are drawn, within [0, 1]²."""
     segments = np.empty((len(labels), SEGMENTS, 2, 2), np.float32)
-    for label, figure in enumerate(FIGURES):
+    for label, figures in enumerate(FIGURES):
         chosen = np.flatnonzero(labels == label)
-        segments[chosen] = draw_figure(figure, rng, len(chosen))
+        segments[chosen] = draw_figures(figures, rng, len(chosen))
     return _moved(rng, _bent(rng, segments))
 
 
