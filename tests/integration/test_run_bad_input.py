@@ -186,6 +186,17 @@ def test_validate_asks_the_agent_too(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"search.yaml", "agent.yaml", "images.idx3", "labels.idx1"}
 
 
+def test_validate_only_warns_of_data_that_are_elsewhere(tmp_path: Path) -> None:
+    place = Place(tmp_path, supernet={"spec": {"dataset": Whole({"format": "CIFAR10", "uri": "nowhere"})}})
+    Path(place.data["images"]).unlink()
+    result = CliRunner().invoke(app, ["validate", *place.paths])
+    assert result.exit_code == 0, result.output
+    public, private = result.stderr.splitlines()
+    assert public.startswith("warning: Supernet/tiny-net: spec.dataset.uri: ")
+    assert private.startswith(f"warning: {place.paths[1]}: datasets.private: ")
+    assert place.data["images"] in private
+
+
 def test_public_data_that_only_the_training_finds_damaged(tmp_path: Path) -> None:
     """Found by the first process that reads it; mended, in whatever field, the same folder serves."""
     place = Place(tmp_path, experiment={"spec": {"budget": {"maxTrials": 1}}})

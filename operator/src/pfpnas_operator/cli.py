@@ -1,7 +1,7 @@
 """`pfpnas`: run a search on this machine, check documents, look at results."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +11,11 @@ from rich.console import Console
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
-from pfpnas_operator.local.agent import AgentError, check_target
+from pfpnas_operator.local.agent import AgentError, PrivateDataUnreadable, check_target
 from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
 from pfpnas_operator.local.observer import Records
-from pfpnas_operator.local.preflight import DataMissing
+from pfpnas_operator.local.preflight import DataMissing, public_data_problem
 from pfpnas_operator.local.results import write_report
 from pfpnas_operator.local.run import RunRequest, Voice, perform
 from pfpnas_operator.local.server import RedisUnavailable
@@ -72,13 +72,15 @@ def run(
 
 @app.command()
 def validate(paths: Paths, overrides: Set = None) -> None:
-    """Check documents, and the agent's file where there is one, without starting anything."""
+    """Check documents, and the agent's file where there is one, without starting anything.
+
+    Data that aren't here are only warned of: they may be where the search is going to run.
+    """
 
     def check() -> int:
         documents = load(paths, overrides=overrides or ())
-        for warning in cross_check(documents):
+        for warning in (*cross_check(documents), *_missing_data(documents), *_unreadable_data(documents)):
             typer.echo(f"warning: {warning}", err=True)
-        _check_agent(documents)
         typer.echo(_counted(documents))
         return DONE
 
@@ -113,13 +115,25 @@ def _records(folder: Path) -> Records:
     return Records.of(*RunFolder(folder).read())
 
 
-def _check_agent(documents: Documents) -> None:
-    if documents.agent_config_path is None:
+def _missing_data(documents: Documents) -> Iterator[str]:
+    for supernet in documents.supernets:
+        problem = public_data_problem(supernet)
+        if problem:
+            yield problem
+
+
+def _unreadable_data(documents: Documents) -> Iterator[str]:
+    """What is wrong with the private data; once, though several experiments use them."""
+    config, said = documents.agent_config_path, set()
+    if config is None:
         return
     with tempfile.TemporaryDirectory(prefix="pfpnas-") as state:
         for experiment in documents.experiments:
-            supernet = documents.supernet_of(experiment)
-            check_target(documents.agent_config_path, supernet, experiment, state=Path(state))
+            try:
+                check_target(config, documents.supernet_of(experiment), experiment, state=Path(state))
+            except PrivateDataUnreadable as e:
+                said.add(str(e))
+    yield from sorted(said)
 
 
 def _counted(documents: Documents) -> str:

@@ -1,5 +1,6 @@
 """The local agent: a process that knows only Redis, its own file, and nothing of this one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,10 @@ class AgentError(Exception):
     """The agent refused what it was asked; the message is its own."""
 
 
+class PrivateDataUnreadable(AgentError):  # noqa: N818 - reads as the state it names
+    """The agent knows the data set's alias, but its files are missing or damaged."""
+
+
 def _argv(command: str, config: Path) -> list[str]:
     return [sys.executable, "-m", "pfpnas_agent", command, "--config", str(config)]
 
@@ -34,10 +39,11 @@ def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *,
         state: The agent's folder, where it keeps what it has decoded.
 
     Raises:
+        PrivateDataUnreadable: it does, but the files of the data set can't be used.
         AgentError: it doesn't; the message names the alias or the file.
     """
     target = experiment.spec.target
-    argv = [*_argv("check", config), "--state", str(state)]
+    argv = [*_argv("check", config), "--json", "--state", str(state)]
     argv += ["--pool", target.pool, "--dataset", target.dataset, "--backend", target.backend, "--head", target.head]
     classes = DATASET_CLASSES.get(supernet.spec.dataset.format)
     if classes is not None:
@@ -48,7 +54,18 @@ def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *,
         raise AgentError(f"{config}: the agent's check took longer than {CHECK_SECONDS} s") from e
     if done.returncode != 0:
         said = _said(done) or f"the agent's check ended with {done.returncode}"
-        raise AgentError(said if str(config) in said else f"{config}: {said}")
+        kind = PrivateDataUnreadable if _only_data(done.stdout) else AgentError
+        raise kind(said if str(config) in said else f"{config}: {said}")
+
+
+def _only_data(report: str) -> bool:
+    """Whether nothing but the data sets' files is at fault, by what `check --json` says."""
+    try:
+        said = json.loads(report)
+        unreadable = [dataset["problem"] for dataset in said["datasets"] if "problem" in dataset]
+        return bool(unreadable) and sorted(said["problems"]) == sorted(unreadable)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _said(done: "subprocess.CompletedProcess[str]") -> str:

@@ -37,7 +37,9 @@ def preflight(folder: RunFolder, records: Records, *, redis_url: str | None, age
     if problem:
         raise FolderError(problem)
     if records.supernet.status.checkpoint is None:
-        _check_data(records.supernet)
+        problem = public_data_problem(records.supernet)
+        if problem:
+            raise DataMissing(problem)
     if agent_config is not None:
         _check_agent(folder, records, agent_config)
     with RunRedis(redis_url, log=folder.logs / "redis.log"):
@@ -53,18 +55,17 @@ def _check_agent(folder: RunFolder, records: Records, config: Path) -> None:
         raise
 
 
-def _check_data(supernet: Supernet) -> None:
+def public_data_problem(supernet: Supernet) -> str | None:
+    """What is wrong with the public data as far as a glance tells; None where nothing is seen, or none are needed."""
     dataset = supernet.spec.dataset
     if dataset.uri is None or dataset.uri.startswith("sha256:"):
-        return
+        return None
     place = Path(unquote(urlsplit(dataset.uri).path)) if dataset.uri.startswith("file:") else Path(dataset.uri)
     wrong = _data_problem(dataset.format, place)
-    if wrong:
-        raise DataMissing(f"Supernet/{supernet.metadata.name}: spec.dataset.uri: {wrong}")
+    return f"Supernet/{supernet.metadata.name}: spec.dataset.uri: {wrong}" if wrong else None
 
 
 def _data_problem(form: str, place: Path) -> str | None:
-    """What is wrong with the public data as far as a glance tells."""
     inside = CONTENTS.get(form)
     if inside is not None and not (place / inside).is_dir():
         return f"{place} does not hold {inside}/, the unpacked {form}; nothing is downloaded, so put it there"
