@@ -22,6 +22,7 @@ spec:
   supernetRef: {{name: cifar}}
   target: {{pool: bench, dataset: digits{target}}}
   objective: {{constraints: [{constraints}]{objective}}}
+  tuner: {{pseudoTrials: {pseudo}}}
   budget: {{maxTrials: {trials}}}
 """
 TRIAL = """\
@@ -34,7 +35,7 @@ spec: {experimentRef: {name: digits}, architecture: r32-k3e3-k3e3-k3e3-k3e3-k9e3
 
 
 def documents(folder: Path, *, extra: str = "", trials: int = 60, **parts: str) -> Documents:
-    fields = {"target": "", "constraints": "", "objective": "", **parts}
+    fields = {"target": "", "constraints": "", "objective": "", "pseudo": "0", **parts}
     (folder / "all.yaml").write_text(TEMPLATE.format(trials=trials, **fields) + extra)
     return load([folder])
 
@@ -82,8 +83,9 @@ def test_every_impossible_limit_is_listed(tmp_path: Path) -> None:
             {"target": ", measurement: {deadlineSeconds: 10}"},
             "spec.target.measurement.deadlineSeconds: is 10, but warm-up and timed runs alone may take 30.5",
         ),
+        ({"pseudo": "300"}, "spec.tuner.pseudoTrials: is 300, but there are no predictors inside the search yet"),
     ],
-    ids=["penalty-off", "penalty-huge", "faster-than-the-smallest", "deadline-too-short"],
+    ids=["penalty-off", "penalty-huge", "faster-than-the-smallest", "deadline-too-short", "pseudo-trials"],
 )
 def test_doubtful_settings_are_warned_of(tmp_path: Path, parts: dict[str, str], begins: str) -> None:
     (warning,) = cross_check(documents(tmp_path, **parts))

@@ -68,6 +68,11 @@ def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
             f"spec.budget.parallelTrials: is {budget.parallel_trials}, but maxTrials is {budget.max_trials}; "
             f"no more than {budget.max_trials} will be under way"
         )
+    if experiment.spec.tuner.pseudo_trials:
+        yield (
+            f"spec.tuner.pseudoTrials: is {experiment.spec.tuner.pseudo_trials}, but there are no predictors inside the "
+            "search yet: every suggestion of the tuner is measured"
+        )
     measurement = experiment.spec.target.measurement
     longest = DECIMAL.parse(measurement.warmup_seconds) + DECIMAL.parse(measurement.max_seconds)
     if measurement.deadline_seconds <= longest:
