@@ -96,7 +96,7 @@ def test_budget_larger_than_the_space_is_warned_of(tmp_path: Path) -> None:
     warnings = cross_check(documents(tmp_path, trials=100_000, constraints="{metric: Latency, max: 85ms}"))
     assert warnings == ()  # the space is larger still
     small = TEMPLATE.replace("[3, 5]", "[3], expandRatios: [4]").replace("depths: [1, 2]", "depths: [2]")
-    (tmp_path / "all.yaml").write_text(small.format(trials=9, target="", constraints="", objective=""))
+    (tmp_path / "all.yaml").write_text(small.format(trials=9, target="", constraints="", objective="", pseudo=0))
     assert any("has only 1 architectures" in warning for warning in cross_check(load([tmp_path])))
 
 

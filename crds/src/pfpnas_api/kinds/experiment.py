@@ -193,7 +193,7 @@ class TunerSpec(Model):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Same seed and same results, same suggestions."""
     pseudo_trials: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """Draws judged by the predictors for every batch of real trials. Kept, but without effect as yet: `pfpnas` says so."""
+    """Draws judged by the predictors for every batch of real trials. Kept, without effect as yet."""
 
 
 class BudgetSpec(Model):

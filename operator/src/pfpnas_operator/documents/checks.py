@@ -70,8 +70,8 @@ def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
         )
     if experiment.spec.tuner.pseudo_trials:
         yield (
-            f"spec.tuner.pseudoTrials: is {experiment.spec.tuner.pseudo_trials}, but there are no predictors inside the "
-            "search yet: every suggestion of the tuner is measured"
+            f"spec.tuner.pseudoTrials: is {experiment.spec.tuner.pseudo_trials}, but there are no predictors inside "
+            "the search yet: every suggestion of the tuner is measured"
         )
     measurement = experiment.spec.target.measurement
     longest = DECIMAL.parse(measurement.warmup_seconds) + DECIMAL.parse(measurement.max_seconds)
