@@ -10,7 +10,6 @@ from pfpnas_api.kinds.common import ArtifactRef, Digest, Model
 from pfpnas_api.kinds.experiment import Alias
 from pfpnas_api.kinds.metrics import Accuracy, Latency, Positive
 
-MESSAGE_VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 """A stream's entries stay in memory of every reader; anything bigger is an artifact."""
 

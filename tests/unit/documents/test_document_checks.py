@@ -83,9 +83,13 @@ def test_every_impossible_limit_is_listed(tmp_path: Path) -> None:
             {"target": ", measurement: {deadlineSeconds: 10}"},
             "spec.target.measurement.deadlineSeconds: is 10, but warm-up and timed runs alone may take 30.5",
         ),
+        (
+            {"constraints": "{metric: Energy, max: 12mJ}"},
+            "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it",
+        ),
         ({"pseudo": "300"}, "spec.tuner.pseudoTrials: is 300, but there are no predictors inside the search yet"),
     ],
-    ids=["penalty-off", "penalty-huge", "faster-than-the-smallest", "deadline-too-short", "pseudo-trials"],
+    ids=["penalty-off", "penalty-huge", "faster-than-the-smallest", "deadline-too-short", "energy", "pseudo-trials"],
 )
 def test_doubtful_settings_are_warned_of(tmp_path: Path, parts: dict[str, str], begins: str) -> None:
     (warning,) = cross_check(documents(tmp_path, **parts))

@@ -3,7 +3,6 @@
 PREFIX = "pfp:v1"
 EVENTS = f"{PREFIX}:events"
 AGENTS_GROUP = "agents"
-OPERATOR_GROUP = "operator"
 WORKERS_GROUP = "workers"
 
 

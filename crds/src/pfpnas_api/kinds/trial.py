@@ -23,7 +23,7 @@ _INDEX_IS_THE_TUNERS: JsonDict = {
     "message": "index belongs to the tuner's own trials only",
 }
 
-Origin = Literal["Tuner", "Random", "User", "WarmStart"]
+Origin = Literal["Tuner", "Random", "User"]
 
 
 class TrialSpec(Model):

@@ -73,6 +73,11 @@ def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
             f"spec.tuner.pseudoTrials: is {experiment.spec.tuner.pseudo_trials}, but there are no predictors inside "
             "the search yet: every suggestion of the tuner is measured"
         )
+    if experiment.spec.objective.constraint("Energy") and experiment.spec.target.backend == "onnxruntime":
+        yield (
+            "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it; every trial "
+            "will fail as MetricUnavailable unless target.backend is a command that does"
+        )
     measurement = experiment.spec.target.measurement
     longest = DECIMAL.parse(measurement.warmup_seconds) + DECIMAL.parse(measurement.max_seconds)
     if measurement.deadline_seconds <= longest:
