@@ -75,7 +75,7 @@ def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
         )
     if experiment.spec.objective.constraint("Energy") and experiment.spec.target.backend == "onnxruntime":
         yield (
-            "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it; every trial "
+            "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it; each trial "
             "will fail as MetricUnavailable unless target.backend is a command that does"
         )
     measurement = experiment.spec.target.measurement
