@@ -19,7 +19,7 @@ def draw_comparison(report: Report) -> Markup | None:
     rated = [row for row in report.baselines if row.accuracy is not None]
     if not rated:
         return rows
-    area = Area(left=190, top=20, right=700, bottom=24 + _ROW * len(rated))
+    area = Area(left=190, top=20, right=670, bottom=24 + _ROW * len(rated))
     x = _scale(rated, area)
     best = next((row for row in rated if row.name == "best"), None)
     shapes = [
