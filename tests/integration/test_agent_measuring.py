@@ -1,5 +1,6 @@
 """Real agent processes measure real ONNX models on real data; the operator's side of the bus reads what they say."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -42,6 +43,14 @@ def test_latency_and_accuracy_of_a_fitted_head(world: World) -> None:
     assert 30 < result.accuracy.samples < 90  # a fifth of 300
     assert result.peak_memory_bytes is not None
     assert result.throughput is None
+
+
+def test_data_are_prepared_before_a_task_is_claimed(world: World, agent: AgentProcess) -> None:
+    world.measured(world.task(repetition=22))
+    named = [(line["event"], line.get("dataset")) for line in map(json.loads, agent.output.splitlines())]
+    claimed = named.index(("task claimed", None))
+    assert ("data set is ready", "quadrants") in named[:claimed]
+    assert ("data set can't be used", "gone") in named[:claimed]
 
 
 def test_the_test_split_is_scored_only_when_asked(world: World) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pfpnas_agent.config import DEFAULT_BACKEND, AgentConfig, CommandBackend, OnnxRuntimeBackend
-from pfpnas_agent.datasets import DataError, Prepared, prepare, splits
+from pfpnas_agent.datasets import DataError, Prepared, Progress, prepare, splits
 from pfpnas_agent.hardware import Hardware, hardware
 from pfpnas_agent.state import StateDir
 
@@ -56,11 +56,12 @@ class Report:
         }
 
 
-def check(config: AgentConfig, state: StateDir, expected: Expected) -> Report:
+def check(config: AgentConfig, state: StateDir, expected: Expected, *, progress: Progress) -> Report:
     """Look at hardware, backends and data sets; where an alias is expected, at what is expected only."""
     everything = expected.backend is None and expected.dataset is None
     backends = [_backend(config, alias) for alias in _backends(config) if everything or alias == expected.backend]
-    datasets = [_dataset(config, alias, state) for alias in config.datasets if everything or alias == expected.dataset]
+    named = [alias for alias in config.datasets if everything or alias == expected.dataset]
+    datasets = [_dataset(config, alias, state, progress) for alias in named]
     problems = [found.problem for found in (*backends, *datasets) if found.problem]
     return Report(
         pool=config.pool,
@@ -106,11 +107,11 @@ def _backend(config: AgentConfig, alias: str) -> Found:
     return Found(alias, shown, problem if missing else None)
 
 
-def _dataset(config: AgentConfig, alias: str, state: StateDir) -> Found:
+def _dataset(config: AgentConfig, alias: str, state: StateDir, progress: Progress) -> Found:
     dataset = config.datasets[alias]
     shown: dict[str, Any] = {"format": dataset.format}
     try:
-        data = prepare(alias, dataset.model_dump(mode="json"), state.cache)
+        data = prepare(alias, dataset.model_dump(mode="json"), state.cache, progress=progress)
         for split in range(len(splits.NAMES)):
             data.rows(split)
     except DataError as e:

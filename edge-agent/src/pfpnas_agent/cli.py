@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,7 @@ def check(
             raise ConfigError(f"--head is {head!r}; allowed are Fitted and Supernet")
         settings, directory = _opened(config, state)
         expected = Expected(pool=pool, dataset=dataset, backend=backend, head=head, classes=classes)
-        report = checked(settings, directory, expected)
+        report = checked(settings, directory, expected, progress=_tell)
     if as_json:
         typer.echo(json.dumps(report.document(), indent=2))
     else:
@@ -180,6 +181,12 @@ def _one_message() -> Iterator[None]:
         yield
     except (ConfigError, StateError, BusError, ArtifactError) as e:
         _fail(str(e))
+
+
+def _tell(done: int, total: int) -> None:
+    """To a person who waits; programs read standard error as the reason of a failure."""
+    if done < total and sys.stderr.isatty():
+        typer.echo(f"{done} of {total} images prepared; an interrupted preparation goes on the next time", err=True)
 
 
 def _fail(message: str) -> NoReturn:

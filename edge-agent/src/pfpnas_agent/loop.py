@@ -31,8 +31,12 @@ class Agent:
         self._bus, self._heart, self._journal, self._performer = bus, heart, journal, performer
 
     def run(self) -> None:
-        """Serve for ever: first what was finished but never sent, then what was claimed before, then new tasks."""
+        """Serve for ever: first what was finished but never sent, then what was claimed before, then new tasks.
+
+        Data sets are prepared before that: once a task is claimed, its deadline runs.
+        """
         self._heart.start()
+        self._performer.prepare()
         recovered = False
         while True:
             try:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ class Performer:
     def serves(self, task: MeasureTask) -> bool:
         """Whether the owner lends this device to the task's namespace."""
         return task.namespace in self._config.namespaces
+
+    def prepare(self) -> None:
+        """Look at every data set, so that no task's deadline passes over images that were never decoded.
+
+        What an interruption leaves undone goes on the next time; data that can't be used fail the tasks that name them.
+        """
+        from pfpnas_agent.datasets import DataError, prepare  # noqa: PLC0415 - numpy isn't needed by what only asks
+
+        for alias, dataset in self._config.datasets.items():
+            try:
+                data = prepare(
+                    alias, dataset.model_dump(mode="json"), self._state.cache, progress=partial(_prepared, alias)
+                )
+            except DataError as e:
+                logs.warning("data set can't be used", dataset=alias, detail=str(e))
+            else:
+                logs.info("data set is ready", dataset=alias, images=len(data.labels))
 
     def perform(self, task: MeasureTask, bus: AgentBus) -> MeasureResult:
         """The result of a task: figures, or a reason of the closed list. The deadline starts here."""
@@ -91,6 +109,10 @@ class Performer:
             return str(self._models.path(model, bus).absolute())
         except BlobMissing as e:
             raise Refused("BlobMissing", str(e)) from e
+
+
+def _prepared(alias: str, done: int, total: int) -> None:
+    logs.info("preparing data set", dataset=alias, images=done, of=total)
 
 
 def _result(task: MeasureTask, answer: dict[str, Any], *, seconds: float) -> MeasureResult:

@@ -2,6 +2,9 @@
 
 import gzip
 import hashlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pfpnas_agent.datasets import DataError, prepare, prepared, splits
+from pfpnas_agent.datasets import DataError, growing, prepare, prepared, splits
 from pfpnas_agent.datasets.resize import as_inputs, resized
 from support.agent_data import blobs, idx_bytes, write_idx
 
@@ -122,7 +125,7 @@ def test_cached_images_are_used_until_the_files_change(tmp_path: Path) -> None:
     dataset = idx(tmp_path)
     first = prepare("d", dataset, tmp_path / "cache")
     first.images(16, 16)
-    (cached,) = (tmp_path / "cache").glob("d-*/images-16x16.npy")
+    (cached,) = (tmp_path / "cache").glob("d-*/images-16x16.raw")
     stamp = cached.stat().st_ino
     prepare("d", dataset, tmp_path / "cache").images(16, 16)
     assert cached.stat().st_ino == stamp
@@ -137,9 +140,105 @@ def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     data = prepare("d", idx(tmp_path), tmp_path / "cache")
     for size in (8, 9, 10, 11, 12):
         data.images(size, size)
-    kept = list((tmp_path / "cache").glob("*/images-*.npy"))
+    kept = list((tmp_path / "cache").glob("*/images-*.raw"))
     assert sum(path.stat().st_size for path in kept) <= 100_000
-    assert (tmp_path / "cache").joinpath(kept[0].parent.name, "images-12x12.npy") in kept
+    assert (tmp_path / "cache").joinpath(kept[0].parent.name, "images-12x12.raw") in kept
+
+
+class Killed(BaseException):
+    """What a process that is killed looks like from inside."""
+
+
+def _interrupted(alias: str, dataset: dict[str, Any], cache: Path, *, at: int, size: int | None = None) -> None:
+    """Prepare until so many images are done: the index, or the images of a size."""
+
+    def progress(done: int, total: int) -> None:
+        if done >= at:
+            raise Killed
+
+    def work() -> None:
+        if size is None:
+            prepare(alias, dataset, cache, progress=progress)
+        else:
+            prepare(alias, dataset, cache).images(size, size, progress=progress)
+
+    with pytest.raises(Killed):
+        work()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> dict[str, Any]:
+    """Image files, with an official test split of their own."""
+    for folder, count in (("all", 30), ("test", 10)):
+        for number, (image, label) in enumerate(zip(*blobs(count, seed=count), strict=True)):
+            path = tmp_path / folder / f"class{label}" / f"{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+    return {"format": "Folder", "path": str(tmp_path / "all"), "test": {"path": str(tmp_path / "test")}}
+
+
+@pytest.mark.parametrize("at", [7, 30, 33])
+def test_an_interrupted_index_goes_on_where_it_was(
+    tmp_path: Path, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(growing, "PIECE_SECONDS", 0.0)
+    _interrupted("f", tree, tmp_path / "cache", at=at)
+    told: list[tuple[int, int]] = []
+    data = prepare("f", tree, tmp_path / "cache", progress=lambda *done: told.append(done))
+    assert told == [(done, 40) for done in range(at + 1, 41)]
+    whole = prepare("f", tree, tmp_path / "other")
+    assert data.split.tolist() == whole.split.tolist()
+    assert (data.size, data.grey, data.labels.tolist()) == (whole.size, whole.grey, whole.labels.tolist())
+
+
+@pytest.mark.parametrize("at", [7, 30, 33])
+def test_interrupted_resizing_goes_on_where_it_was(
+    tmp_path: Path, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(growing, "PIECE_SECONDS", 0.0)
+    _interrupted("f", tree, tmp_path / "cache", at=at, size=6)
+    told: list[tuple[int, int]] = []
+    images = prepare("f", tree, tmp_path / "cache").images(6, 6, progress=lambda *done: told.append(done))
+    assert told == [(done, 40) for done in range(at + 1, 41)]
+    assert np.array_equal(images, prepare("f", tree, tmp_path / "other").images(6, 6))
+
+
+def test_rows_that_a_power_cut_left_half_written_are_made_again(
+    tmp_path: Path, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "PIECE_SECONDS", 0.0)
+    _interrupted("f", tree, tmp_path / "cache", at=12)
+    (part,) = (tmp_path / "cache").glob("*/*.part")
+    with part.open("ab") as file:
+        file.write(bytes(500))
+    data = prepare("f", tree, tmp_path / "cache")
+    assert data.split.tolist() == prepare("f", tree, tmp_path / "other").split.tolist()
+
+
+@pytest.mark.parametrize("name", ["index.npz", "index.raw", "images-8x8.raw"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged"])
+def test_what_a_power_cut_damaged_is_made_again(tmp_path: Path, name: str, content: bytes) -> None:
+    dataset = idx(tmp_path)
+    whole = prepare("d", dataset, tmp_path / "cache").images(8, 8).copy()
+    for path in (tmp_path / "cache").glob("d-*/index.npz"):
+        path.write_bytes(content)
+    next((tmp_path / "cache").glob(f"d-*/{name}")).write_bytes(content)
+    data = prepare("d", dataset, tmp_path / "cache")
+    assert data.split.tolist() == prepare("d", dataset, tmp_path / "other").split.tolist()
+    assert np.array_equal(data.images(8, 8), whole)
+
+
+def test_processes_that_want_the_same_images_make_them_once(tmp_path: Path, tree: dict[str, Any]) -> None:
+    program = (
+        "import json, sys; from pathlib import Path; from pfpnas_agent.datasets import growing, prepare;"
+        "growing.PIECE_SECONDS = 0.0; dataset, cache = json.loads(sys.argv[1]), Path(sys.argv[2]);"
+        "prepare('f', dataset, cache, progress=lambda done, total: print(done))"
+    )
+    command = [sys.executable, "-c", program, json.dumps(tree), str(tmp_path / "cache")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert sorted(told) == list(range(1, 41))
 
 
 def _truncate(path: str) -> None:

@@ -54,10 +54,17 @@ def files_by_class(folder: Path) -> list[list[Path]]:
     """The image files of each class, classes and files in the order of their names.
 
     Raises:
-        DataError: no folder, or not one folder for each of at least two classes.
+        DataError: no folder, not one folder for each of at least two classes, or one that may not be read.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: correct the path, or put the images there")
+    try:
+        return _listed(folder)
+    except OSError as e:
+        raise DataError(f"{e.filename or folder} can't be read ({e.strerror}): let the agent's user read it") from e
+
+
+def _listed(folder: Path) -> list[list[Path]]:
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(classes) < 2:
         raise DataError(f"{folder} needs one folder of images for each of at least two classes; it has {len(classes)}")

@@ -1,7 +1,8 @@
 """A data set ready for measuring: labels and splits, and its images at any size, cached on this device's disk.
 
-The first measurement decodes; later ones map the cached arrays into memory. A cache belongs to the files as they were
-(path, size, time of change), is closed to other users, and is bounded: the least recently used sizes go first.
+The first look decodes, in pieces that outlast an interruption; later ones map the cached arrays into memory. A cache
+belongs to the files as they were (path, size, time of change), is closed to other users, and is bounded: the least
+recently used sizes go first.
 """
 
 from __future__ import annotations
@@ -10,40 +11,57 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from pfpnas_agent.datasets import splits
 from pfpnas_agent.datasets.errors import DataError
 from pfpnas_agent.datasets.formats import files_of, read_part
+from pfpnas_agent.datasets.growing import Progress, grown, quiet
+from pfpnas_agent.datasets.index import Array, Index, Sources, indexed
 from pfpnas_agent.datasets.resize import resized
 
 MOST_CACHE_BYTES = 2 * 2**30
 """Of decoded images on disk, over all data sets."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Labels `(n)`, split `(n)` of every image; the images at a size when asked."""
 
-    labels: Array
-    split: Array
-    classes: int
-    size: tuple[int, int] | None
-    """(height, width) of all images, or None when they differ."""
-    grey: bool
-    """All images are grey."""
-    _sources: list[tuple[int | None, dict[str, Any]]]
+    index: Index
+    _sources: Sources
     _form: str
     _folder: Path
+
+    @property
+    def labels(self) -> Array:
+        """Class `(n)` of every image."""
+        return self.index.labels
+
+    @property
+    def split(self) -> Array:
+        """Split `(n)` of every image."""
+        return self.index.split
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.index.classes
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of all images, or None when they differ."""
+        return self.index.size
+
+    @property
+    def grey(self) -> bool:
+        """Whether all images are grey."""
+        return self.index.grey
 
     def rows(self, split: int) -> Array:
         """Indices `(m)` of a split's images.
@@ -56,67 +74,58 @@ class Prepared:
             raise DataError(f"no image is in the {splits.NAMES[split]} split: the data set is too small")
         return found
 
-    def images(self, height: int, width: int) -> Array:
+    def images(self, height: int, width: int, *, progress: Progress = quiet) -> Array:
         """Every image at a size: `(n, height, width)` if all are grey, else `(n, height, width, 3)`; uint8.
 
         Raises:
             DataError: a file can't be decoded.
         """
-        path = self._folder / f"images-{height}x{width}.npy"
-        if path.exists():
-            os.utime(path)
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        with _new_file(path) as file:
-            shape = (len(self.labels), height, width) + (() if self.grey else (3,))
-            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            # One after the other, so that images of any number need little memory.
-            for image in self._resized(height, width):
-                file.write(np.ascontiguousarray(image).tobytes())
+        path = self._folder / f"images-{height}x{width}.raw"
+        shape = (len(self.labels), height, width) + (() if self.grey else (3,))
+        # One after the other, so that images of any number need little memory.
+        grown(
+            path,
+            lambda start: self._resized(height, width, start),
+            row_bytes=int(np.prod(shape[1:])),
+            total=len(self.labels),
+            progress=progress,
+        )
+        os.utime(path)
         _prune(self._folder.parent)
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return np.memmap(path, np.uint8, mode="r", shape=shape)
 
-    def _resized(self, height: int, width: int) -> Iterator[Array]:
+    def _resized(self, height: int, width: int, start: int) -> Iterator[bytes]:
         for _, source in self._sources:
-            for pixels in read_part(self._form, source).images:
+            part = read_part(self._form, source)
+            for pixels in part.images[start:]:
                 image = resized(pixels, height, width)
-                yield image if self.grey or image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+                fits = self.grey or image.ndim == 3
+                yield np.ascontiguousarray(image if fits else np.repeat(image[..., None], 3, axis=2)).tobytes()
+            start = max(0, start - len(part.images))
 
 
-def prepare(alias: str, dataset: dict[str, Any], cache: Path) -> Prepared:
+def prepare(alias: str, dataset: dict[str, Any], cache: Path, *, progress: Progress = quiet) -> Prepared:
     """Labels and splits of a data set, from the cache or from its files.
 
     Raises:
         DataError: the files can't be used.
     """
-    form = dataset["format"]
     sources = _sources(dataset)
-    folder = cache / f"{alias}-{_fingerprint(form, dataset, sources)}"
-    if not (folder / "index.npz").exists():
-        _forget_older(cache, alias)
-        _index(folder, form, dataset, sources)
-    with np.load(folder / "index.npz", allow_pickle=False) as index:
-        height, width = (int(value) for value in index["size"])
-        return Prepared(
-            labels=index["labels"],
-            split=index["split"],
-            classes=int(index["classes"]),
-            size=(height, width) if height else None,
-            grey=bool(index["grey"]),
-            _sources=sources,
-            _form=form,
-            _folder=folder,
-        )
+    folder = cache / f"{alias}-{_fingerprint(dataset, sources)}"
+    _forget_others(folder, alias)
+    index = indexed(folder, dataset, sources, progress=progress)
+    return Prepared(index=index, _sources=sources, _form=dataset["format"], _folder=folder)
 
 
-def _sources(dataset: dict[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:
+def _sources(dataset: dict[str, Any]) -> Sources:
     official = [(splits.VALIDATION, dataset.get("validation")), (splits.TEST, dataset.get("test"))]
     return [(None, dataset), *((split, source) for split, source in official if source)]
 
 
-def _fingerprint(form: str, dataset: dict[str, Any], sources: list[tuple[int | None, dict[str, Any]]]) -> str:
+def _fingerprint(dataset: dict[str, Any], sources: Sources) -> str:
     parts: list[Any] = [dataset]
     for _, source in sources:
-        for path in files_of(form, source):
+        for path in files_of(dataset["format"], source):
             try:
                 found = path.stat()
             except OSError as e:
@@ -125,55 +134,9 @@ def _fingerprint(form: str, dataset: dict[str, Any], sources: list[tuple[int | N
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _index(folder: Path, form: str, dataset: dict[str, Any], sources: list[tuple[int | None, dict[str, Any]]]) -> None:
-    official = frozenset(split for split, _ in sources if split is not None)
-    labels, split, sizes, grey = [], [], set(), True
-    for fixed, source in sources:
-        part = read_part(form, source)
-        labels.append(part.labels)
-        for pixels in part.images:
-            split.append(splits.split_of(pixels, official=official) if fixed is None else fixed)
-            sizes.add(pixels.shape[:2])
-            grey = grey and pixels.ndim == 2
-    every = np.concatenate(labels)
-    size = sizes.pop() if len(sizes) == 1 else (0, 0)
-    classes = _classes(every, dataset.get("classes"))
-    with _new_file(folder / "index.npz") as file:
-        np.savez(file, labels=every, split=np.asarray(split, np.int8), classes=classes, size=size, grey=grey)
-
-
-def _classes(labels: Array, configured: int | None) -> int:
-    if not len(labels):
-        raise DataError("the data set holds no images")
-    shown = int(labels.max()) + 1
-    if labels.min() < 0 or (configured is not None and shown > configured):
-        raise DataError(
-            f"labels run from {labels.min()} to {labels.max()}; allowed are 0 to {(configured or shown) - 1}: "
-            "correct 'classes' or the labels"
-        )
-    return configured or max(2, shown)
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when it is complete."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except OSError as e:
-        raise DataError(f"{path} can't be written ({e.strerror}): make room in the state directory") from e
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
 def _prune(cache: Path) -> None:
     """Drop the least recently used arrays until the rest fits; the newest stays whatever its size."""
-    kept = sorted(cache.glob("*/images-*.npy"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    kept = sorted(cache.glob("*/images-*.raw"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     total = 0
     for position, path in enumerate(kept):
         total += path.stat().st_size
@@ -181,7 +144,8 @@ def _prune(cache: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _forget_older(cache: Path, alias: str) -> None:
+def _forget_others(folder: Path, alias: str) -> None:
     """Files that changed have a new fingerprint: the old arrays are nobody's any more."""
-    for old in cache.glob(f"{alias}-" + "[0-9a-f]" * 16):
-        shutil.rmtree(old, ignore_errors=True)
+    for old in folder.parent.glob(f"{alias}-" + "[0-9a-f]" * 16):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)

@@ -72,7 +72,7 @@ def _accuracy(job: Job, backend: Backend, phases: dict[str, float]) -> dict[str,
     if job.head == "Fitted":
         rows = np.sort(np.concatenate([data.rows(TRAIN), rows]))
     name = "features" if job.head == "Fitted" else "logits"
-    images = data.images(*backend.size)
+    images = data.images(*backend.size, progress=_tell)
     start = time.perf_counter()
     outputs = backend.outputs(name, _batches(images, rows), samples=len(rows))
     phases["inference"] = time.perf_counter() - start
@@ -85,8 +85,14 @@ def _raw_pixels(job: Job) -> dict[str, float | int]:
     data = prepare(job.alias, job.dataset, Path(job.cache))
     split = NAMES.index(job.split)
     rows = np.sort(np.concatenate([data.rows(TRAIN), data.rows(split)]))
-    pixels = data.images(*_raw_size(data))[rows].reshape(len(rows), -1).astype(np.float32)
+    pixels = data.images(*_raw_size(data), progress=_tell)[rows].reshape(len(rows), -1).astype(np.float32)
     return score.fitted(pixels, rows, data, split=split)
+
+
+def _tell(done: int, total: int) -> None:
+    """For the local log: images of a new size count against the deadline, and what is done of them is kept."""
+    if done < total:
+        print(f"{done} of {total} images resized", flush=True)
 
 
 def _raw_size(data: Prepared) -> tuple[int, int]:
