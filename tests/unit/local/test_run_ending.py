@@ -1,15 +1,11 @@
-"""Exit codes, and the failures that the next attempt forgets."""
+"""Exit codes, and when a run has ended."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pfpnas_api.jobs import Manifest
-from pfpnas_operator.local.ending import finished, mended, outcome
-from pfpnas_operator.local.folder import RunFolder
+from pfpnas_operator.local.ending import finished, outcome
 from pfpnas_operator.local.observer import Records
-from pfpnas_operator.reconcile import names
 from support.reconcile_builders import condition, make_experiment, make_supernet
 
 
@@ -44,21 +40,3 @@ def test_finished_only_for_the_spec_that_was_seen(seen: int, expected: bool) -> 
     experiment = experiment.model_copy(update={"metadata": metadata})
     ended = _with(experiment, condition("Succeeded"), observed_generation=seen)
     assert finished(Records(supernet=make_supernet(), experiment=ended)) is expected
-
-
-def test_refused_training_is_tried_anew(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    supernet = _with(make_supernet("New"), condition("Failed", "BadInput"), attempts={"Pretrain": 2})
-    uid = names.supernet_manifests(supernet)[0]
-    folder.store.write_manifest(Manifest(uid=uid, outcome="BadInput", message="no such file"))
-    records = mended(folder, Records(supernet=supernet, experiment=make_experiment()))
-    assert records.supernet.status.conditions == ()
-    assert records.supernet.status.attempts == {}
-    assert folder.store.read_manifest(uid) is None
-
-
-@pytest.mark.parametrize(("reason", "kept"), [("UnknownDataset", 0), ("JobFailed", 0), ("NoFeasibleArchitecture", 1)])
-def test_only_failures_that_can_be_mended_are_forgotten(tmp_path: Path, reason: str, kept: int) -> None:
-    experiment = _with(make_experiment(), condition("Failed", reason))
-    records = mended(RunFolder(tmp_path), Records(supernet=make_supernet(), experiment=experiment))
-    assert len(records.experiment.status.conditions) == kept

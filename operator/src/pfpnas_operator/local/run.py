@@ -16,9 +16,10 @@ from pfpnas_operator.documents import DocumentError, Documents, cross_check, loa
 from pfpnas_operator.local.adopting import adopted, by_hand
 from pfpnas_operator.local.agent import AgentError, LocalAgent
 from pfpnas_operator.local.driver import Interrupted, Setting, run_search, stop_signals
-from pfpnas_operator.local.ending import FAILED, INTERRUPTED, finished, mended, outcome
+from pfpnas_operator.local.ending import FAILED, INTERRUPTED, finished, outcome
 from pfpnas_operator.local.folder import RunFolder, begin_or_resume, free_space_problem
 from pfpnas_operator.local.logbook import Logbook
+from pfpnas_operator.local.mending import mended
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import preflight
 from pfpnas_operator.local.progress import Display, Pace, opening_lines, picture
@@ -76,8 +77,9 @@ def perform(request: RunRequest, voice: Voice) -> int:
     config = agent_config(documents, wanted=request.local_agent)
     folder = RunFolder(request.out or Path("runs") / experiment.metadata.name)
     with _terminable(), folder.lock():
-        records = mended(folder, Records.of(*begin_or_resume(folder, supernet, experiment)))
-        new = adopted(trials, [*records.finished, *records.active.values()], now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        records, again = mended(folder, Records.of(*begin_or_resume(folder, supernet, experiment)), now=now)
+        new = adopted(trials, [*records.finished, *records.active.values()], now=now)
         for trial in new:
             records.put(trial)
         if finished(records):
@@ -85,9 +87,9 @@ def perform(request: RunRequest, voice: Voice) -> int:
             return _after(folder, records, config, voice)
         preflight(folder, records, redis_url=request.redis_url, agent_config=config)
         folder.write_supernet(records.supernet)
-        folder.write_experiment(records.experiment)
-        for trial in new:
+        for trial in (*again, *new):
             folder.write_trial(trial)
+        folder.write_experiment(records.experiment)
         for line in opening_lines(records, folder.root, config):
             voice.say(line)
         return _drive(request, folder, records, config, voice)

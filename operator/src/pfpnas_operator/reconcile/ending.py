@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
-from pfpnas_api.kinds import CheckpointStatus, Supernet, Trial, find_condition
+from pfpnas_api.kinds import CheckpointStatus, NASExperiment, Supernet, Trial, find_condition, is_true
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE
 from pfpnas_operator.reconcile.counting import count
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.finale import Final, evaluate, settled
 from pfpnas_operator.reconcile.search import overdue
-from pfpnas_operator.reconcile.summary import reasons
+from pfpnas_operator.reconcile.summary import Summary, reasons
 from pfpnas_operator.reconcile.trials import failed
 
 TOO_MANY = "TooManyFailedTrials"
 
 INFEASIBLE = "NoFeasibleArchitecture"
+
+NO_SUCCESS = "NoTrialSucceeded"
 
 SPENT = frozenset({"BudgetSpent", "DurationSpent"})
 """Ends of a search that a larger budget undoes."""
@@ -22,7 +25,7 @@ SPENT = frozenset({"BudgetSpent", "DurationSpent"})
 
 def reopen(cycle: Cycle) -> None:
     """Undo an end that a larger budget, or a trial made by hand since, makes void."""
-    if _budget_raised(cycle):
+    if budget_raised(cycle.experiment, cycle.summary, cycle.stamp.now):
         _undo_end(cycle)
         cycle.update(search_finished_at=None, attempts={})
         cycle.note("BudgetRaised", "the budget was raised: the search goes on")
@@ -31,14 +34,16 @@ def reopen(cycle: Cycle) -> None:
         cycle.note("TrialAdded", "a trial was added by hand: it is measured too")
 
 
-def _budget_raised(cycle: Cycle) -> bool:
-    budget, searching = cycle.experiment.spec.budget, find_condition(cycle.status.conditions, "Searching")
+def budget_raised(experiment: NASExperiment, summary: Summary, now: datetime) -> bool:
+    """Whether the search is over, and the budget as it is now leaves room to go on."""
+    status, budget = experiment.status, experiment.spec.budget
+    searching = find_condition(status.conditions, "Searching")
     reason = searching.reason if searching else ""
     if reason == TOO_MANY:
-        return cycle.ended and cycle.summary.failures <= budget.max_failed_trials
-    if reason not in SPENT or cycle.status.search_finished_at is None:
+        return is_true(status.conditions, "Failed") and summary.failures <= budget.max_failed_trials
+    if reason not in SPENT or status.search_finished_at is None:
         return False
-    return cycle.summary.tuned < budget.max_trials and not overdue(cycle.experiment, cycle.stamp.now)
+    return summary.tuned < budget.max_trials and not overdue(experiment, now)
 
 
 def _undo_end(cycle: Cycle) -> None:
@@ -78,7 +83,7 @@ def finish(cycle: Cycle) -> None:
             why = INFEASIBLE
             text = f"no trial meets every limit; the closest is {best.trial} ({best.architecture})"
         elif why != INFEASIBLE:
-            why, text = "NoTrialSucceeded", f"no trial succeeded ({reasons(cycle.summary) or why}): {text}"
+            why, text = NO_SUCCESS, f"no trial succeeded ({reasons(cycle.summary) or why}): {text}"
         cycle.put("Failed", TRUE, why, text)
         cycle.note(why, text, warning=True)
     cycle.update(finished_at=cycle.stamp.now)
