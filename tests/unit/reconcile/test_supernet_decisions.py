@@ -160,6 +160,11 @@ def test_a_job_that_says_nothing_new_for_too_long_is_tried_again() -> None:
     assert status_of(plan).attempts == {"Pretrain": 1}
 
 
+def test_a_job_may_wait_in_its_queue_for_as_long_as_it_takes() -> None:
+    limit = STALL_DEADLINE.total_seconds()
+    assert decide(begun(), make_job(PRETRAIN, "Pending", age=10 * limit)) == Plan()
+
+
 def test_a_job_that_ended_without_a_manifest_is_tried_again() -> None:
     plan = decide(begun(), make_job(PRETRAIN, "Succeeded", exit_code=0))
     assert status_of(plan).attempts == {"Pretrain": 1}

@@ -233,4 +233,5 @@ def _clean(observed: SupernetObserved, plan: Plan, now: datetime) -> None:
 
 
 def _stalls(job: JobView, now: datetime) -> bool:
-    return now - job.progressed_at > STALL_DEADLINE
+    """A Job that waits for its queue has nothing to say yet."""
+    return job.state == "Running" and now - job.progressed_at > STALL_DEADLINE
