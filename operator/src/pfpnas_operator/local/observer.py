@@ -112,6 +112,8 @@ class Observer:
     road: Road = field(default_factory=Road)
     others_answers: bool = False
     """Whether answers to another experiment of the same pool lay there at the last look."""
+    refused: int = 0
+    """Unreadable answers that were removed, and that no decision knows of yet: Redis may go away in between."""
 
     def supernet(self, now: datetime) -> SupernetObserved:
         """What `reconcile_supernet` sees."""
@@ -135,7 +137,7 @@ class Observer:
         active = tuple(records.active.values())
         answers = self.bus.results(pool)
         tasks, foreign = self._tasks(pool, uid, now)
-        return ExperimentObserved(
+        observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
             active=active,
@@ -146,10 +148,13 @@ class Observer:
             builds=self._builds(uid, now),
             tasks=tasks,
             results=self._results(pool, answers, foreign),
+            refused=self.refused,
             agents=self.bus.agents(pool),
             suggestions=self.road.suggestions,
             log=self.road.view(),
         )
+        self.refused = 0
+        return observed
 
     def _jobs(self, now: datetime) -> dict[str, JobView]:
         for name, uid in self.processes.uids().items():
@@ -183,7 +188,7 @@ class Observer:
         for received in answers:
             if received.result is None:
                 self.bus.delete_result(pool, received)
-                self._count_refused()
+                self.refused += 1
                 continue
             if received.result.task_id in foreign:
                 self.others_answers = True
@@ -191,11 +196,6 @@ class Observer:
             view = ResultView(agent=received.agent, entry=received.entry, result=received.result)
             found.setdefault(received.result.task_id, []).append(view)
         return {task_id: tuple(views) for task_id, views in found.items()}
-
-    def _count_refused(self) -> None:
-        experiment = self.records.experiment
-        status = experiment.status.model_copy(update={"refused_results": experiment.status.refused_results + 1})
-        self.records.experiment = experiment.model_copy(update={"status": status})
 
     def _read_suggestions(self, uid: str) -> None:
         """New suggestions; a log shorter than what was written to it means that Redis lost everything."""

@@ -23,10 +23,11 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
     """The next step of an experiment."""
     generation = observed.experiment.metadata.generation
     status = observed.experiment.status
+    refused = status.refused_results + observed.refused
     cycle = Cycle(
         observed=observed,
         stamp=Stamp(now=now, generation=generation),
-        status=status.model_copy(update={"observed_generation": generation}),
+        status=status.model_copy(update={"observed_generation": generation, "refused_results": refused}),
         summary=observed.summary,
     )
     _decide(cycle)

@@ -95,7 +95,9 @@ class ExperimentObserved:
     tasks: Mapping[str, Lease] = field(default_factory=dict)
     """By task id."""
     results: Mapping[str, tuple[ResultView, ...]] = field(default_factory=dict)
-    """By task id; only of this experiment's tasks."""
+    """By task id; without those that answer another experiment's task."""
+    refused: int = 0
+    """Answers that could not be read, removed since the last look."""
     agents: Mapping[str, Heartbeat] = field(default_factory=dict)
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
     log: LogView = field(default_factory=LogView)
