@@ -6,7 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from pfpnas_agent.measuring.statistics import quantile, summarised
-from pfpnas_agent.measuring.timing import WINDOW, alternate, warm_up
+from pfpnas_agent.measuring.timing import WINDOW, alternate, throughput, warm_up
 
 
 class Clock:
@@ -75,6 +75,21 @@ def test_time_that_is_up_ends_every_block_with_one_run_at_least() -> None:
     )
     assert timed.candidate == [1000.0] * 2
     assert len(timed.reference) == 64
+
+
+def test_throughput_is_by_the_median_of_a_block_of_runs() -> None:
+    clock, log = Clock(), []
+    # Two that are dropped, then 20 steady runs and 12 that something else disturbs.
+    run = clock.taking(chain([900.0, 900.0], [8.0] * 10, [100.0] * 12, [8.0] * 10, [0.0]), log, "c")
+    assert throughput(run, images=32, max_seconds=60, clock=clock) == pytest.approx(4000)
+    assert len(log) == 34
+
+
+def test_throughput_of_a_slow_net_is_by_the_runs_that_the_time_allows() -> None:
+    clock, log = Clock(), []
+    run = clock.taking(repeat(1000.0), log, "c")
+    assert throughput(run, images=32, max_seconds=10, clock=clock) == pytest.approx(32)
+    assert len(log) == 10
 
 
 def test_four_numbers_say_what_the_runs_were() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pfpnas_agent.measuring.statistics import quantile
+
 WINDOW = 8
 """Runs of one window of the warm-up."""
 
@@ -80,6 +82,14 @@ def alternate(
         if reference is not None:
             timed.reference.extend(_block(reference, length, share, clock))
     return timed
+
+
+def throughput(
+    run: Callable[[], object], *, images: int, max_seconds: float, clock: Clock = time.perf_counter_ns
+) -> float:
+    """Images per second by the median of a block of runs of so many images, or of as many runs as the time allows."""
+    timed = alternate(run, None, runs=BLOCK, max_seconds=max_seconds, clock=clock)
+    return 1e3 * images / quantile(timed.candidate, 0.5)
 
 
 def _block(run: Callable[[], object], length: int, share: int, clock: Clock) -> list[float]:
