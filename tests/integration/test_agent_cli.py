@@ -122,10 +122,12 @@ def test_export_writes_backbone_and_head_as_one_model(config: Path, tmp_path: Pa
         ("model.onnx", "lost", "datasets.lost: "),
         ("absent.onnx", "quadrants", "absent.onnx can't be read: No such file"),
         ("agent.yaml", "quadrants", "agent.yaml is no candidate: "),
+        ("outside.onnx", "quadrants", "outside.onnx is no candidate: it refers to external data"),
     ],
 )
 def test_export_names_what_is_wrong(config: Path, tmp_path: Path, model: str, dataset: str, message: str) -> None:
     (tmp_path / "model.onnx").write_bytes(tiny_model())
+    (tmp_path / "outside.onnx").write_bytes(tiny_model(external="labels.bin", overlong=True))
     paths = ("--model", str(tmp_path / model), "--out", str(tmp_path / "out.onnx"))
     done = agent("export", "-c", str(config), *paths, "--dataset", dataset)
     assert done.returncode == 2

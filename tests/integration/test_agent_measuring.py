@@ -83,7 +83,10 @@ def test_raw_pixels_are_scored_without_a_model(world: World) -> None:
 def test_throughput_is_measured_when_asked(world: World) -> None:
     measurement = {"throughput": True, "warmup_seconds": 0.05, "max_seconds": 1.0}
     result = world.measured(world.task(measurement=measurement))
+    assert result.latency is not None
     assert result.throughput is not None
+    # A batch of 32 takes between once and 320 times what one image takes: images a second, not batches or milliseconds.
+    assert 0.1 < result.throughput * result.latency.p50 / 1e3 < 40
 
 
 @pytest.mark.parametrize("limit", [{"skip_accuracy_over_ms": 1e-6}, {"skip_accuracy_over_relative": 1e-3}])
@@ -129,8 +132,10 @@ def test_a_figure_made_for_one_namespace_is_not_told_to_another(world: World) ->
         (tiny_model(batch=1), "BadModel"),
         (tiny_model(operator="Frobnicate"), "UnsupportedOperator"),
         (bytes(2_000_001), "BadModel"),
+        (tiny_model(external="job.json"), "BadModel"),
+        (tiny_model(external="job.json", overlong=True), "BadModel"),
     ],
-    ids=["noise", "input", "outputs", "fixed batch", "operator", "too large"],
+    ids=["noise", "input", "outputs", "fixed batch", "operator", "too large", "external", "external, overlong"],
 )
 def test_a_bad_candidate_has_a_reason(world: World, content: bytes, reason: str) -> None:
     assert world.measured(world.task(model=world.push(content))).failure == reason

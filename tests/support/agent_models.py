@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pfpnas_api.artifacts import FolderStore
@@ -15,7 +16,8 @@ def tiny_model(
 ) -> bytes:
     """Convolutions, pooling to 2 × 2, flatten (`features`), linear (`logits`); weights are random.
 
-    `changes`: `input_name`, `batch` (a fixed batch size), `operator` (of a domain or name nobody knows), `outputs`.
+    `changes`: `input_name`, `batch` (a fixed batch size), `operator` (of a domain or name nobody knows), `outputs`,
+    `external` (a path that the first weights are said to lie in), `overlong` (and that is said in an unusual encoding).
     """
     rng = np.random.default_rng(seed)
     channels = features // 4
@@ -43,7 +45,41 @@ def tiny_model(
     ]
     graph = helper.make_graph(nodes, "tiny", [image], outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(model.SerializeToString())
+    if "external" not in changes:
+        return bytes(model.SerializeToString())
+    (moved,) = [tensor for tensor in graph.initializer if tensor.name == "w0"]
+    model.graph.initializer.remove(moved)
+    tensor = _external(moved, changes["external"].encode(), overlong=changes.get("overlong", False))
+    # A reader puts the parts of a graph together, wherever they stand.
+    return bytes(model.SerializeToString()) + _field(7, _field(5, tensor))
+
+
+def first_weights(**model: Any) -> bytes:
+    """What `tiny_model(external=...)` says lies in another file."""
+    found = onnx.load_model_from_string(tiny_model(**model)).graph.initializer
+    return next(numpy_helper.to_array(tensor).tobytes() for tensor in found if tensor.name == "w0")
+
+
+def _external(tensor: TensorProto, location: bytes, *, overlong: bool) -> bytes:
+    """The tensor without its values, which lie elsewhere."""
+    bare = TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+    bare.data_location = TensorProto.EXTERNAL
+    entry = _field(1, b"location", overlong=overlong) + _field(2, location, overlong=overlong)
+    return bytes(bare.SerializeToString()) + _field(13, entry, overlong=overlong)
+
+
+def _field(number: int, content: bytes, *, overlong: bool = False) -> bytes:
+    """A field of bytes as protocol buffers write it; overlong: its tag and length take a byte more than they need."""
+    head = [number << 3 | 2, len(content)]
+    return b"".join(_varint(value, overlong=overlong) for value in head) + content
+
+
+def _varint(value: int, *, overlong: bool) -> bytes:
+    digits = [value & 0x7F]
+    while value := value >> 7:
+        digits.append(value & 0x7F)
+    digits += [0] * overlong
+    return bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
 
 
 def pushed(client: Any, pool: str, content: bytes, store: FolderStore) -> ModelRef:

@@ -5,15 +5,13 @@ import os
 from pathlib import Path
 
 from pfpnas_agent.failures import Refused
+from pfpnas_agent.single_file import refuse_other_files
 from pfpnas_api.artifacts import write_atomically
 from pfpnas_api.bus import AgentBus
 from pfpnas_api.messages import CHUNK_BYTES, ModelRef
 
 MOST_MODELS = 8
 """Kept on disk: the reference of an experiment or two, and the latest candidates."""
-
-_EXTERNAL_DATA = b"\x08location"
-"""How ONNX spells, length first, that weights lie in another file: a candidate must not name files of this device."""
 
 
 class ModelCache:
@@ -45,8 +43,7 @@ class ModelCache:
         content = bus.fetch(model)
         if len(content) != model.size or hashlib.sha256(content).hexdigest() != model.sha256:
             raise Refused("BadModel", "the bytes in Redis have another size or digest than the task says")
-        if _EXTERNAL_DATA in content:
-            raise Refused("BadModel", "it refers to external data: candidates are single files")
+        refuse_other_files(content)
         return content
 
     def _prune(self) -> None:

@@ -147,7 +147,7 @@ def _run(job: Job, work: Path, task: MeasureTask) -> dict[str, Any]:
                 [sys.executable, "-P", "-m", "pfpnas_agent.measuring"],
                 directory,
                 deadline_seconds=max(0.0, job.deadline_seconds),
-                environment=_environment(job.runs.threads),
+                environment=_environment(job.runs.threads, directory),
                 lifeline=True,
             )
         finally:
@@ -157,10 +157,13 @@ def _run(job: Job, work: Path, task: MeasureTask) -> dict[str, Any]:
         return _answer(ended, directory / ANSWER_FILE)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """This process', without Redis' password; the head is fitted with no more threads than the task has."""
+def _environment(threads: int, directory: Path) -> dict[str, str]:
+    """This process', without Redis' password; the head is fitted with no more threads than the task has.
+
+    What it keeps in passing goes with its directory, also when it is killed.
+    """
     kept = {name: value for name, value in os.environ.items() if name != ENV_REDIS}
-    return {**kept, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    return {**kept, "TMPDIR": str(directory), "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
 
 
 def _answer(ended: Ended, path: Path) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from pfpnas_agent.failures import Refused
 from pfpnas_agent.models import MOST_MODELS, ModelCache
 from pfpnas_api.bus import AgentBus
 from pfpnas_api.messages import ModelRef
+from support.agent_models import tiny_model
+
+MODEL = b"\x08\x09\x12\x01x"
+"""A model's first fields: version 9, made by x."""
 
 
 class Chunks:
@@ -33,20 +37,20 @@ def ref(content: bytes, **changes: int) -> ModelRef:
 
 
 def test_a_model_is_fetched_once(tmp_path: Path) -> None:
-    chunks, cache = Chunks(b"model"), ModelCache(tmp_path, max_bytes=100)
+    chunks, cache = Chunks(MODEL), ModelCache(tmp_path, max_bytes=100)
     for _ in range(2):
-        assert cache.path(ref(b"model"), bus(chunks)).read_bytes() == b"model"
+        assert cache.path(ref(MODEL), bus(chunks)).read_bytes() == MODEL
     assert chunks.reads == 1
 
 
 def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
-    chunks, cache = Chunks(b"model"), ModelCache(tmp_path, max_bytes=100)
-    cache.path(ref(b"model"), bus(chunks)).write_bytes(b"other")
-    assert cache.path(ref(b"model"), bus(chunks)).read_bytes() == b"model"
+    chunks, cache = Chunks(MODEL), ModelCache(tmp_path, max_bytes=100)
+    cache.path(ref(MODEL), bus(chunks)).write_bytes(b"\x08\x08")
+    assert cache.path(ref(MODEL), bus(chunks)).read_bytes() == MODEL
 
 
 def test_only_a_few_models_are_kept(tmp_path: Path) -> None:
-    contents = [bytes([number]) for number in range(2 * MOST_MODELS)]
+    contents = [bytes([8, number]) for number in range(2 * MOST_MODELS)]
     cache = ModelCache(tmp_path, max_bytes=100)
     for content in contents:
         cache.path(ref(content), bus(Chunks(*contents)))
@@ -63,24 +67,19 @@ def test_only_a_few_models_are_kept(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_a_bad_model(tmp_path: Path, wrong: dict[str, int], message: str) -> None:
     with pytest.raises(Refused, match=message) as caught:
-        ModelCache(tmp_path, max_bytes=100).path(ref(b"model", **wrong), bus(Chunks(b"model")))
+        ModelCache(tmp_path, max_bytes=100).path(ref(MODEL, **wrong), bus(Chunks(MODEL)))
     assert caught.value.reason == "BadModel"
 
 
 def test_other_bytes_under_the_digest_are_a_bad_model(tmp_path: Path) -> None:
-    chunks = Chunks(b"model")
-    chunks.held = dict.fromkeys(chunks.held, b"forge")
+    chunks = Chunks(MODEL)
+    chunks.held = dict.fromkeys(chunks.held, b"\x08\x09\x12\x01y")
     with pytest.raises(Refused, match="another size or digest"):
-        ModelCache(tmp_path, max_bytes=100).path(ref(b"model"), bus(chunks))
+        ModelCache(tmp_path, max_bytes=100).path(ref(MODEL), bus(chunks))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_that_names_files_of_the_device_is_a_bad_model(tmp_path: Path) -> None:
-    from onnx import TensorProto
-    from onnx.external_data_helper import set_external_data
-
-    tensor = TensorProto(name="w", dims=[1], data_type=TensorProto.FLOAT, raw_data=b"\0\0\0\0")
-    set_external_data(tensor, location="../private/images.npy")
-    content = tensor.SerializeToString()
+    content = tiny_model(external="../private/images.npy")
     with pytest.raises(Refused, match="external data"):
-        ModelCache(tmp_path, max_bytes=1000).path(ref(content), bus(Chunks(content)))
+        ModelCache(tmp_path, max_bytes=10_000).path(ref(content), bus(Chunks(content)))

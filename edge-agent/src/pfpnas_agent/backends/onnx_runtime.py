@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +17,8 @@ from pfpnas_agent.backends.base import Backend, Inputs, Measured, noise
 from pfpnas_agent.failures import Refused
 from pfpnas_agent.measuring.job import Job
 from pfpnas_agent.measuring.memory import PeakMemory
-from pfpnas_agent.measuring.statistics import quantile
-from pfpnas_agent.measuring.timing import alternate, warm_up, without_collector
+from pfpnas_agent.measuring.timing import alternate, throughput, warm_up, without_collector
+from pfpnas_agent.single_file import read_single_file
 
 if TYPE_CHECKING:
     from pfpnas_api.messages import FailureReason
@@ -78,9 +80,9 @@ class OnnxRuntime(Backend):
     def _rate(self, phases: dict[str, float]) -> float:
         run = self._prepared(self._session, THROUGHPUT_BATCH, phases)
         start = time.perf_counter()
-        timed = alternate(run, None, runs=1, max_seconds=self._runs.max_seconds)
+        rate = throughput(run, images=THROUGHPUT_BATCH, max_seconds=self._runs.max_seconds)
         phases["timed"] += time.perf_counter() - start
-        return 1e3 * THROUGHPUT_BATCH / quantile(timed.candidate, 0.5)
+        return rate
 
 
 def open_session(model: Path, *, providers: tuple[str, ...], threads: int) -> Any:
@@ -100,9 +102,11 @@ def open_session(model: Path, *, providers: tuple[str, ...], threads: int) -> An
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if CPU not in providers:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    with translated():
-        # From bytes, so that a model which names other files finds none.
-        session = onnxruntime.InferenceSession(model.read_bytes(), options, providers=list(providers))
+    # Its own format, which it would recognise by itself, is no ONNX and has other ways to name files.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    content = read_single_file(model)
+    with translated(), _nowhere():
+        session = onnxruntime.InferenceSession(content, options, providers=list(providers))
     unused = [name for name in providers if name not in session.get_providers()]
     if unused:
         raise Refused("ProviderFallback", f"onnxruntime fell back from {', '.join(unused)}: its driver isn't usable")
@@ -127,6 +131,13 @@ def input_size(session: Any) -> tuple[int, int]:
     if not all(1 <= side <= MOST_PIXELS for side in shape[2:]):
         raise Refused("BadModel", f"images is {shape}: at most {MOST_PIXELS} pixels a side")
     return shape[2], shape[3]
+
+
+@contextmanager
+def _nowhere() -> Iterator[None]:
+    """An empty current directory: that is where onnxruntime looks for a file that a model named, if one ever could."""
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+        yield
 
 
 @contextmanager
