@@ -1,7 +1,15 @@
 """What the observer makes of answers: the unreadable are counted, and others' are left to them."""
 
+from typing import Any
+
+import pytest
+
+from pfpnas_api.messages import MeasureResult
 from support.reconcile_builders import make_experiment, make_supernet
 from support.world import World
+
+THEIRS = "f" * 32
+"""A task that is not this experiment's."""
 
 
 def _searching() -> World:
@@ -21,3 +29,26 @@ def test_every_answer_that_cannot_be_read_is_counted_once() -> None:
         world.cycle()
     assert world.experiment.status.refused_results == 5
     assert not [entry for _, entry in world.results if entry.startswith("unreadable")]
+
+
+def test_answer_that_another_search_takes_between_two_looks_is_no_replicate(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = _searching()
+    world.answer("agent-2", MeasureResult(task_id=THEIRS, failure="OutOfMemory"))
+    entry = ("agent-2", str(world.answers))
+    bus: Any = world.observer.bus
+    tasks = bus.tasks
+
+    def taken_meanwhile(pool: str) -> Any:
+        world.results.pop(entry, None)
+        return tasks(pool)
+
+    monkeypatch.setattr(bus, "tasks", taken_meanwhile)
+    world.cycle()
+    assert world.experiment.status.replicates == 0
+
+
+def test_answer_to_a_task_that_nobody_has_on_the_road_is_a_replicate() -> None:
+    world = _searching()
+    world.answer("agent-2", MeasureResult(task_id=THEIRS, failure="OutOfMemory"))
+    world.cycle()
+    assert world.experiment.status.replicates == 1

@@ -137,6 +137,7 @@ class Observer:
         active = tuple(records.active.values())
         answers = self.bus.results(pool)
         tasks, foreign = self._tasks(pool, uid, now)
+        answers = self._still_there(pool, answers, tasks.keys() | foreign)
         observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
@@ -177,6 +178,16 @@ class Observer:
         leases = self.road.leases("tasks", [queued for queued, _ in found], now)
         mine = {task.task_id: lease for (_, task), lease in zip(found, leases, strict=True) if task.experiment == uid}
         return mine, {task.task_id for _, task in found if task.experiment != uid}
+
+    def _still_there(self, pool: str, answers: Sequence[Received], known: Set[str]) -> Sequence[Received]:
+        """The answers without those that another search dealt with between the two looks.
+
+        It takes an answer away before its task: so one whose task is gone is another's only if it is gone too.
+        """
+        if all(received.result is None or received.result.task_id in known for received in answers):
+            return answers
+        there = {(received.agent, received.entry) for received in self.bus.results(pool)}
+        return [received for received in answers if (received.agent, received.entry) in there]
 
     def _results(self, pool: str, answers: Iterable[Received], foreign: Set[str]) -> dict[str, tuple[ResultView, ...]]:
         """Readable results by task, without those of `foreign` tasks; what can't be read is deleted, and counted.
