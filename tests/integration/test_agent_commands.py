@@ -13,7 +13,7 @@ from support.agent_process import AgentProcess, World, alive, eventually
 from support.redis_server import redis_server
 
 LIARS = {
-    "few": "5 runs where 64 were asked",
+    "few": "5 runs where 34 were asked",
     "impossible": "but the command took",
     "nan": "latency_ms.0: ",
     "extra": "hostname: Extra inputs",
@@ -96,18 +96,30 @@ def test_a_command_that_hangs_ends_at_the_tasks_deadline(world: World) -> None:
 def test_what_a_command_leaves_running_is_killed(world: World) -> None:
     assert world.measured(world.task(backend="brood")).failure is None
     left = [int(line) for line in (world.folder.parent / "brood").read_text().split()]
-    assert len(left) == 3  # candidate, reference, outputs
+    assert len(left) == 5  # candidate and reference, twice; outputs
     eventually(lambda: all(not alive(pid) for pid in left) or None, "the command's children to be gone")
 
 
 def test_a_command_is_told_the_request_and_nothing_else(world: World) -> None:
-    world.measured(world.task(backend="told"))
+    task = world.task(backend="told", measurement={"throughput": True, "max_seconds": 10, "runs": 101})
+    assert task.model is not None
+    assert task.reference is not None
+    result = world.measured(task)
     seen = [json.loads(line) for line in (world.folder.parent / "told").read_text().splitlines()]
-    assert [one["files"] for one in seen] == [["model.onnx", "request.json"]] * 2 + [
+    assert [one["files"] for one in seen] == [["model.onnx", "request.json"]] * 5 + [
         ["inputs.npy", "model.onnx", "request.json"]
     ]
     # Python itself sets LC_CTYPE when it finds no locale.
     assert all(set(one["environment"]) <= {"LC_CTYPE"} for one in seen)
     timed = {"version", "model", "sha256", "batch_size", "threads", "warmup_seconds", "runs", "max_seconds"}
-    assert set(seen[0]["request"]) == timed
-    assert set(seen[2]["request"]) == timed | {"inputs", "output"}
+    asked = [one["request"] for one in seen]
+    candidate, reference = task.model.sha256, task.reference.sha256
+    assert [one["sha256"] for one in asked] == [candidate, reference] * 2 + [candidate] * 2
+    assert [one["runs"] for one in asked] == [53] * 4 + [34, 1]
+    assert [one["batch_size"] for one in asked] == [1] * 4 + [32, 1]
+    assert [one["max_seconds"] for one in asked] == [2.5] * 4 + [10, 10]
+    assert set(asked[0]) == timed
+    assert set(asked[-1]) == timed | {"inputs", "output"}
+    assert result.throughput is not None
+    assert result.latency is not None
+    assert result.latency.runs == 102  # of 53, 2 are dropped

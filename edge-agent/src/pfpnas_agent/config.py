@@ -125,7 +125,7 @@ class CommandBackend(Model):
     type: Literal["command"]
     argv: Annotated[tuple[str, ...], Field(min_length=1)]
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
-    """For one call; a measurement makes up to three (candidate, reference, outputs)."""
+    """For one call; a measurement makes up to six (candidate and reference in turns, two each; throughput; outputs)."""
 
     @model_validator(mode="after")
     def _program_is_found(self, info: ValidationInfo) -> "CommandBackend":

@@ -20,14 +20,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pfpnas_agent.backends.base import Backend, Inputs, Measured
-from pfpnas_agent.backends.onnx_runtime import CPU, input_size, open_session
+from pfpnas_agent.backends.onnx_runtime import CPU, THROUGHPUT_BATCH, input_size, open_session
 from pfpnas_agent.failures import Refused
 from pfpnas_agent.measuring.job import GROUP_FILE, Job
+from pfpnas_agent.measuring.timing import BLOCK, DROPPED
 from pfpnas_agent.processes import Ended, run_group
 
 ANSWER, OUTPUTS, INPUTS = "answer.json", "outputs.npy", "inputs.npy"
 MOST_ANSWER_BYTES = 4 * 2**20
 MOST_OUTPUT_WIDTH = 65_536
+TURNS = 2
+"""Calls for the candidate, and for the reference: fewer than the built-in backend's blocks, since each call may have to
+compile its model."""
 SLACK_SECONDS = 0.5
 """The measuring process ends this long before its own deadline, so that the reason is the command's."""
 
@@ -73,17 +77,16 @@ class CommandRunner(Backend):
 
     def measure(self, reference: Path | None) -> Measured:  # noqa: D102
         start = time.perf_counter()
-        answer = self._timed(self._model)
-        beside = [] if reference is None else self._timed(reference).latency_ms
-        rate = None
-        if self._job.runs.throughput:
-            rate = 32e3 / float(np.median(self._timed(self._model, batch_size=32).latency_ms))
+        candidate, beside = self._in_turns(reference)
+        rate = self._throughput() if self._job.runs.throughput else None
+        memory = [answer.peak_memory_bytes for answer in candidate if answer.peak_memory_bytes is not None]
+        energy = [answer.energy_mj for answer in candidate if answer.energy_mj is not None]
         return Measured(
-            answer.latency_ms,
-            beside,
+            _counted(candidate),
+            _counted(beside),
             throughput=rate,
-            peak_memory_bytes=answer.peak_memory_bytes,
-            energy_millijoules=answer.energy_mj,
+            peak_memory_bytes=max(memory, default=None),
+            energy_millijoules=float(np.mean(energy)) if energy else None,
             phases={"timed": time.perf_counter() - start},
         )
 
@@ -103,8 +106,25 @@ class CommandRunner(Backend):
             raise Refused("BackendFailed", f"{ANSWER} names no outputs although {INPUTS} was given")
         return _read_outputs(place / OUTPUTS, samples)
 
-    def _timed(self, model: Path, *, batch_size: int | None = None) -> CommandAnswer:
-        request = self._request(model, batch_size=batch_size or self._job.runs.batch_size)
+    def _in_turns(self, reference: Path | None) -> tuple[list[CommandAnswer], list[CommandAnswer]]:
+        """The calls for the candidate and for the reference, alternating, so that drift hits both."""
+        runs, models = self._job.runs, [self._model] if reference is None else [self._model, reference]
+        share: dict[str, int | float] = {
+            "runs": -(-runs.runs // TURNS) + DROPPED,
+            "max_seconds": runs.max_seconds / TURNS / len(models),
+        }
+        answers: list[list[CommandAnswer]] = [[], []]
+        for _ in range(TURNS):
+            for taken, model in zip(answers, models, strict=False):
+                taken.append(self._timed(model, **share))
+        return answers[0], answers[1]
+
+    def _throughput(self) -> float:
+        answer = self._timed(self._model, batch_size=THROUGHPUT_BATCH, runs=BLOCK + DROPPED)
+        return 1e3 * THROUGHPUT_BATCH / float(np.median(_counted([answer])))
+
+    def _timed(self, model: Path, **changes: int | float) -> CommandAnswer:
+        request = self._request(model, **changes)
         start = time.monotonic()
         answer = self._call(self._fresh(model), request)
         _check_plausible(answer.latency_ms, request, wall_seconds=time.monotonic() - start)
@@ -147,6 +167,11 @@ class CommandRunner(Backend):
         print(f"command ended with {ended.status}: {ended.output}", flush=True)
         _check_status(ended)
         return _read_answer(place / ANSWER)
+
+
+def _counted(answers: list[CommandAnswer]) -> list[float]:
+    """The runs that count: of each call all but the first, and one at least."""
+    return [run for answer in answers for run in (answer.latency_ms[DROPPED:] or answer.latency_ms[-1:])]
 
 
 def _note(path: Path, group: int) -> None:
