@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
-from pfpnas_api.kinds.common import Model, Name
+from pfpnas_api.kinds.common import DNS_LABEL, Model
 from pfpnas_api.kinds.experiment import Alias
 from pfpnas_api.quantities import SIZE
 
@@ -44,6 +44,10 @@ def _is_size(text: str) -> str:
 
 
 Size = Annotated[str, AfterValidator(_is_size), Field(max_length=24)]
+
+
+Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
+"""Kubernetes' own rule; nothing is derived from it that had to be longer."""
 
 
 class IDXFiles(Model):
@@ -173,7 +177,7 @@ class AgentConfig(Model):
 
     pool: Alias
     redis: RedisConfig = RedisConfig()
-    namespaces: Annotated[tuple[Name, ...], Field(min_length=1)] = ("default",)
+    namespaces: Annotated[tuple[Namespace, ...], Field(min_length=1)] = ("default",)
     """Experiments of other namespaces are refused."""
     state_dir: LocalPath
     """Agent id, journal, and the cache of decoded images; readable by its owner only."""

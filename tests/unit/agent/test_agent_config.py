@@ -56,6 +56,12 @@ def test_what_is_wrong_is_named_on_one_line(tmp_path: Path, text: str, named: st
     assert "\n" not in str(caught.value)
 
 
+def test_a_namespace_may_be_as_long_as_kubernetes_allows(tmp_path: Path) -> None:
+    assert written(tmp_path, f"pool: p\nnamespaces: [{'n' * 63}]").namespaces == ("n" * 63,)
+    with pytest.raises(ConfigError, match=r"namespaces\.0: "):
+        written(tmp_path, f"pool: p\nnamespaces: [{'n' * 64}]")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read: No such file"):
         load(tmp_path / "nowhere.yaml")
