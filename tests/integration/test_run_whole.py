@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from typer.testing import CliRunner
 
 from pfpnas_api.kinds import is_true
+from pfpnas_operator.cli import app
 from pfpnas_operator.documents import dump, load
 from pfpnas_operator.local.folder import RunFolder
 from support.run_process import PFPNAS, Place, load_trial
@@ -161,6 +163,24 @@ def test_best_files_lost_are_made_again(whole_run: tuple[Place, str], tmp_path: 
     shutil.rmtree(place.out / "best")
     with place.run() as run:
         assert run.wait() == 0, run.stderr
+    assert _classes(place.out / "best" / "deployable.onnx") == 4
+
+
+def test_export_that_takes_too_long_costs_the_deployable_model_alone(
+    whole_run: tuple[Place, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = _copy(whole_run[0], tmp_path)
+    for name in ("best/deployable.onnx", "report.html"):
+        (place.out / name).unlink()
+    command = ["run", *place.paths, "--out", str(place.out)]
+    with monkeypatch.context() as patched:
+        patched.setattr("pfpnas_operator.local.agent.EXPORT_SECONDS", 0.01)
+        result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("best/deployable.onnx was not made: the agent's export took longer than 0.01 s")
+    assert (place.out / "report.html").is_file()
+    assert CliRunner().invoke(app, command).exit_code == 0
     assert _classes(place.out / "best" / "deployable.onnx") == 4
 
 

@@ -13,6 +13,9 @@ from pfpnas_operator.local.processes import last_line, spawn, stop
 CHECK_SECONDS = 120
 """Reading a large private data set once."""
 
+EXPORT_SECONDS = 600
+"""Reading that data set, and fitting the head on all of it."""
+
 RESTART_LIMIT = 5
 """An agent that dies so often will not get better."""
 
@@ -105,5 +108,8 @@ class LocalAgent:
         """Have the owner's side make the deployable model; why it could not, if so."""
         argv = [*_argv("export", self._config), "--state", str(self._folder.agent_state)]
         argv += ["--model", str(model), "--dataset", dataset, "--out", str(out)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=CHECK_SECONDS * 5, check=False)
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=EXPORT_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return f"the agent's export took longer than {EXPORT_SECONDS} s; the same command tries it again"
         return None if done.returncode == 0 else _said(done) or f"ended with {done.returncode}"

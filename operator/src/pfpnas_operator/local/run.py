@@ -175,12 +175,12 @@ def _after(folder: RunFolder, records: Records, config: Path | None, voice: Voic
     """Leave behind what isn't there yet, and say what came of the run."""
     try:
         write_best(folder, records)
+        if records.experiment.status.started_at is not None:
+            write_report(folder, records)
         if config is not None:
             problem = write_deployable(folder, records, LocalAgent(config, folder, redis_url=""))
             if problem:
                 voice.complain(f"best/deployable.onnx was not made: {problem}", style="yellow")
-        if records.experiment.status.started_at is not None:
-            write_report(folder, records)
     except (ArtifactError, OSError) as e:
         voice.complain(f"{e}\nThe same command goes on from here once this is mended.")
         _complain_of_room(folder, voice)
