@@ -1,14 +1,12 @@
 """How a run ends: its exit code, and what is said."""
 
-from pfpnas_api.kinds import Condition, NASExperiment, Supernet, find_condition, is_true
-from pfpnas_api.messages import EXPERIMENT_REASONS
+from pfpnas_api.kinds import Condition, Supernet, find_condition, is_true
+from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
+from pfpnas_operator.reconcile import names
 
 DONE, FAILED, INVALID, INFEASIBLE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes of `pfpnas run`."""
-
-OWN_FAULT = EXPERIMENT_REASONS | {"BadInput"}
-"""Reasons of a failed experiment or Supernet that its author can mend."""
 
 
 def finished(records: Records) -> bool:
@@ -19,19 +17,24 @@ def finished(records: Records) -> bool:
     return is_true(status.conditions, "Succeeded") or is_true(status.conditions, "Failed")
 
 
-def outcome(supernet: Supernet, experiment: NASExperiment) -> tuple[int, str]:
+def outcome(folder: RunFolder, records: Records) -> tuple[int, str]:
     """Exit code and, where something went wrong, one readable message."""
+    supernet, experiment = records.supernet, records.experiment
     lost = true_condition(supernet.status.conditions, "Failed")
     if lost is not None:
         text = f"Supernet {supernet.metadata.name} failed ({lost.reason}): {lost.message}"
-        return (INVALID if lost.reason in OWN_FAULT else FAILED), text
+        return (INVALID if lost.reason == "BadInput" and not _begun(folder, supernet) else FAILED), text
     failure = true_condition(experiment.status.conditions, "Failed")
     if failure is None:
         return DONE, ""
     text = f"{experiment.metadata.name} failed ({failure.reason}): {failure.message}"
-    if failure.reason == "NoFeasibleArchitecture":
-        return INFEASIBLE, text
-    return (INVALID if failure.reason in OWN_FAULT else FAILED), text
+    return (INFEASIBLE if failure.reason == "NoFeasibleArchitecture" else FAILED), text
+
+
+def _begun(folder: RunFolder, supernet: Supernet) -> bool:
+    """Whether anything was trained: public data that the training finds bad before its first step start nothing."""
+    training, _ = names.supernet_manifests(supernet)
+    return supernet.status.checkpoint is not None or folder.store.read_ref(f"{training}.checkpoint") is not None
 
 
 def true_condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:

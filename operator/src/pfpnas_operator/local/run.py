@@ -189,7 +189,7 @@ def _after(folder: RunFolder, records: Records, config: Path | None, voice: Voic
 
 
 def _conclude(folder: RunFolder, records: Records, voice: Voice) -> int:
-    code, complaint = outcome(records.supernet, records.experiment)
+    code, complaint = outcome(folder, records)
     if records.experiment.status.started_at is not None:
         report = build_report(records.supernet, records.experiment, records.finished)
         for line in summary_lines(report):
