@@ -15,9 +15,14 @@ def _mine(name: str = "mine", number: int = 1, experiment: str = "digits", **spe
     return Trial.model_validate({"metadata": {"name": name}, "spec": fields})
 
 
-def test_only_this_experiments_and_not_the_tuners_are_taken() -> None:
-    trials = [_mine(), _mine("other", experiment="letters"), make_trial(0)]
+def test_only_this_experiments_are_taken() -> None:
+    trials = [_mine(), _mine("other", experiment="letters", index=3, origin="Tuner")]
     assert [trial.metadata.name for trial in by_hand(trials, make_experiment())] == ["mine"]
+
+
+def test_one_of_the_tuners_own_is_refused() -> None:
+    with pytest.raises(DocumentError, match=r"Trial/digits-00000: spec\.index"):
+        by_hand([_mine(), make_trial(0)], make_experiment())
 
 
 def test_name_of_the_tuners_kind_is_refused() -> None:

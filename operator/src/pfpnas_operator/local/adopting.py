@@ -9,18 +9,19 @@ from pfpnas_operator.documents import DocumentError
 
 
 def by_hand(trials: Iterable[Trial], experiment: NASExperiment) -> tuple[Trial, ...]:
-    """Those of the experiment that are not the tuner's.
+    """Those of the experiment.
 
     Raises:
-        DocumentError: one has a name of the kind that the tuner's trials get.
+        DocumentError: one has an index, or a name of the kind that the tuner's trials get.
     """
     mine = (experiment.metadata.namespace, experiment.metadata.name)
-    found = tuple(
-        trial
-        for trial in trials
-        if (trial.metadata.namespace, trial.spec.experiment_ref.name) == mine and trial.spec.index is None
-    )
+    found = tuple(trial for trial in trials if (trial.metadata.namespace, trial.spec.experiment_ref.name) == mine)
     for trial in found:
+        if trial.spec.index is not None:
+            raise DocumentError(
+                f"Trial/{trial.metadata.name}: spec.index: belongs to the tuner's own trials; leave it out, and choose "
+                "another metadata.name"
+            )
         if re.fullmatch(rf"{re.escape(experiment.metadata.name)}-\d{{5,}}", trial.metadata.name):
             raise DocumentError(
                 f"Trial/{trial.metadata.name}: metadata.name: is a name of the tuner's own trials; choose another"

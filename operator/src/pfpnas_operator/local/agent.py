@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from pfpnas_api.jobs import ENV_REDIS
 from pfpnas_api.kinds import DATASET_CLASSES, NASExperiment, Supernet
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.processes import last_line, spawn, stop
@@ -18,6 +20,9 @@ EXPORT_SECONDS = 600
 
 RESTART_LIMIT = 5
 """An agent that dies so often will not get better."""
+
+STEADY_SECONDS = 600.0
+"""One that stays up so long is forgiven its earlier deaths."""
 
 
 class AgentError(Exception):
@@ -83,7 +88,7 @@ class LocalAgent:
         self._config, self._folder, self._url = config, folder, redis_url
         self._log = folder.logs / "agent.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._starts = 0
+        self._starts, self._started = 0, 0.0
 
     def ensure(self) -> None:
         """Start it if it isn't running.
@@ -92,12 +97,15 @@ class LocalAgent:
             AgentError: it died too often; the message holds its last line.
         """
         if self._process is not None and self._process.poll() is None:
+            if time.monotonic() - self._started > STEADY_SECONDS:
+                self._starts = 1
             return
         if self._starts > RESTART_LIMIT:
             raise AgentError(f"the agent died {self._starts} times: {last_line(self._log)} (log: {self._log})")
-        argv = [*_argv("run", self._config), "--redis", self._url, "--state", str(self._folder.agent_state)]
-        self._process = spawn(argv, log=self._log, environment=os.environ)
-        self._starts += 1
+        argv = [*_argv("run", self._config), "--state", str(self._folder.agent_state)]
+        # By the environment: the URL may hold a password, and everybody on the machine reads command lines.
+        self._process = spawn(argv, log=self._log, environment={**os.environ, ENV_REDIS: self._url})
+        self._starts, self._started = self._starts + 1, time.monotonic()
 
     def stop(self) -> None:
         """Stop it."""
