@@ -1,6 +1,7 @@
 """What the device's owner types: check, preview, export; and messages instead of tracebacks."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,10 @@ from support.agent_data import write_idx
 from support.agent_models import tiny_model
 
 
-def agent(*arguments: str) -> subprocess.CompletedProcess[str]:
+def agent(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pfpnas_agent", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    both = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=both)
 
 
 @pytest.fixture
@@ -160,6 +162,34 @@ def test_run_refuses_a_wrong_config_with_one_line(tmp_path: Path, text: str, mes
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("lock", "folder"),
+        ("agent-id", "folder"),
+        ("work", "file"),
+        ("journal", "file"),
+        ("journal/unsent", "file"),
+    ],
+)
+def test_run_refuses_a_spoilt_state_directory_with_one_line(tmp_path: Path, place: str, kind: str) -> None:
+    path = tmp_path / "state" / place
+    path.parent.mkdir(parents=True)
+    path.mkdir() if kind == "folder" else path.touch()
+    (tmp_path / "agent.yaml").write_text("pool: bench\nstateDir: state\nredis: {url: 'redis://127.0.0.1:1'}")
+    done = agent("run", "--config", str(tmp_path / "agent.yaml"))
+    assert done.returncode == 2
+    assert f"stateDir: {path} can't be used" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_environment_may_name_redis(tmp_path: Path) -> None:
+    (tmp_path / "agent.yaml").write_text("pool: bench\nredis: {url: 'redis://127.0.0.1:1'}")
+    done = agent("run", "--config", str(tmp_path / "agent.yaml"), PFPNAS_REDIS_URL="http://of-the-environment")
+    assert done.returncode == 2
+    assert "'http://of-the-environment' is no Redis URL" in done.stderr
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("check",), ("preview",), ("export",)])

@@ -20,6 +20,9 @@ from pfpnas_api.bus import AgentBus, BusError, connect, redacted
 INVALID = 2
 """Exit code: the config, a file or an option is wrong; nothing was started."""
 
+FAILED = 1
+"""Exit code: this device failed while the agent was serving."""
+
 app = typer.Typer(
     name="pfpnas-agent",
     help="Measure candidate networks on this device and its private data.\n\nIt reads tasks from one Redis server, "
@@ -68,13 +71,17 @@ def run(
         if refused:
             raise BusError(f"Redis at {redacted(url)} refuses this agent ({refused}): check user and password")
         agent = directory.agent_id()
+        journal = Journal(directory.journal)
     logs.to_stderr()
     logs.info("agent starts", agent=agent, pool=settings.pool, redis=redacted(url), state=str(directory.root))
     signal.signal(signal.SIGTERM, lambda number, frame: _stop(0))
     signal.signal(signal.SIGINT, lambda number, frame: _stop(130))
     bus = AgentBus(client, pool=settings.pool, agent=agent)
     heart = Heart(AgentBus(connect(url), pool=settings.pool, agent=agent))
-    Agent(bus, heart, journal=Journal(directory.journal), performer=Performer(settings, directory)).run()
+    try:
+        Agent(bus, heart, journal=journal, performer=Performer(settings, directory)).run()
+    except OSError as e:
+        _fail(f"stateDir: {e.filename or directory.root} failed ({e.strerror})", code=FAILED)
 
 
 @app.command()
@@ -189,9 +196,9 @@ def _tell(done: int, total: int) -> None:
         typer.echo(f"{done} of {total} images prepared; an interrupted preparation goes on the next time", err=True)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, *, code: int = INVALID) -> NoReturn:
     typer.echo(f"pfpnas-agent: {message}", err=True)
-    raise typer.Exit(INVALID)
+    raise typer.Exit(code)
 
 
 def _printable(content: bytes) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from pfpnas_agent.state import unusable
 from pfpnas_api.artifacts import write_atomically
 from pfpnas_api.messages import MeasureResult, MessageError
 
@@ -13,12 +14,20 @@ MOST_ENTRIES = 4096
 
 class Journal:
     """One file a result. Unsent ones lie in `unsent`; a figure that was sent is kept in `sent` for a task that comes
-    again. A failure is forgotten once it was sent: what failed once (device away, alias unknown) may work next time."""
+    again. A failure is forgotten once it was sent: what failed once (device away, alias unknown) may work next time.
+
+    Raises:
+        StateError: its folders can't be used.
+    """
 
     def __init__(self, root: Path, *, most: int = MOST_ENTRIES) -> None:
         self._unsent, self._sent, self._most = root / "unsent", root / "sent", most
-        for folder in (self._unsent, self._sent):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            for folder in (self._unsent, self._sent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.listdir(folder)
+        except OSError as e:
+            raise unusable(root, e) from e
 
     def record(self, result: MeasureResult) -> None:
         """Keep a result; on disk when this returns.

@@ -38,32 +38,40 @@ class StateDir:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.root.chmod(0o700)
         except OSError as e:
-            raise StateError(f"stateDir: {e.filename or self.root} can't be used ({e.strerror})") from e
+            raise unusable(self.root, e) from e
 
     def lock(self) -> None:
         """Keep the directory to this process until it ends, and clear what an earlier one left half done.
 
         Raises:
-            StateError: another agent uses it.
+            StateError: another agent uses it, or it can't be used.
         """
-        handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            leftovers = list(self.work.iterdir())
+        except OSError as e:
+            raise unusable(self.root, e) from e
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
             os.close(handle)
             raise StateError(f"another agent uses {self.root}: give each its own stateDir (or --state)") from e
         self._lock = handle
-        for left in self.work.iterdir():
+        for left in leftovers:
             shutil.rmtree(left, ignore_errors=True)
 
     def agent_id(self) -> str:
         """A random id made once; it says nothing about the device.
 
         Raises:
-            StateError: it can't be written.
+            StateError: it can't be read or written.
         """
         path = self.root / "agent-id"
-        if path.exists() and _AGENT_ID.fullmatch(found := path.read_text(encoding="utf-8").strip()):
+        try:
+            found = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
+        except OSError as e:
+            raise unusable(self.root, e) from e
+        if _AGENT_ID.fullmatch(found):
             return found
         made = secrets.token_hex(8)
         try:
@@ -71,3 +79,9 @@ class StateDir:
         except ArtifactError as e:
             raise StateError(str(e)) from e
         return made
+
+
+def unusable(root: Path, error: OSError) -> StateError:
+    """What to tell of a part of the state directory that the system refuses."""
+    where = error.filename or root
+    return StateError(f"stateDir: {where} can't be used ({error.strerror}): let the agent's user write there")
