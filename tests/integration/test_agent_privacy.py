@@ -1,7 +1,7 @@
 """Every byte that an agent writes to Redis: the closed commands of the contract, with numbers in them, nothing else.
 
-The device is given things to give away: label names, a path of its own, pixels; it measures, fails in several ways,
-and is restarted.
+The device is given things to give away: label names, a path of its own, pixels. Once it serves a whole search; once it
+measures, fails in several ways, and is restarted.
 """
 
 import base64
@@ -21,8 +21,9 @@ from pfpnas_api.messages import Heartbeat, MeasureResult, Message
 from support import command_device
 from support.agent_data import blobs
 from support.agent_models import tiny_model
-from support.agent_process import POOL, World, eventually
+from support.agent_process import POOL, World, agent_process, eventually
 from support.redis_server import redis_server
+from support.run_process import Place
 from support.tcp_recorder import recorder
 
 LABELS = ("malignant-tissue", "benign-tissue")
@@ -30,15 +31,47 @@ FOLDER = "patients-of-ward-seven"
 COMMANDS = {b"XREADGROUP", b"GET", b"SET", b"XADD", b"XACK", b"PING", b"SELECT"}
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module", params=["a_search", "failures"])
+def written(request: pytest.FixtureRequest) -> bytes:
+    """What an agent wrote to Redis in its life."""
+    found: bytes = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def a_search(tmp_path_factory: pytest.TempPathFactory, whole_run: tuple[Place, str]) -> bytes:
+    """A real `pfpnas run` whose agent speaks to its Redis through the recorder, from its start to its end."""
+    place = Place(tmp_path_factory.mktemp(FOLDER) / "search", experiment={"spec": {"budget": {"maxTrials": 2}}})
+    place.adopt_supernet(whole_run[0].out)
+    write_pictures(place.folder)
+    place.agent["datasets"] = {"private": {"format": "Folder", "path": FOLDER}}
+    place.write()
+    with redis_server() as server, recorder(server.port) as tap, place.run("--no-agent", "--redis", server.url) as run:
+        environment = {"PFPNAS_REDIS_URL": f"redis://127.0.0.1:{tap.port}/0", "OMP_NUM_THREADS": "1"}
+        with agent_process(place.folder, Path(place.paths[1]), environment=environment) as agent:
+            assert run.wait() == 0, run.stdout + run.stderr
+            assert len(agent.events("measured")) >= 3  # two trials, and raw pixels
+            assert agent.end() == 0
+        return tap.written
+
+
+def write_pictures(folder: Path) -> None:
+    images, labels = blobs(200, classes=2)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / FOLDER / LABELS[label] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Tasks of every kind, good and bad, and a restart."""
     with redis_server() as server, recorder(server.port) as tap:
         world = World(tmp_path_factory.mktemp(FOLDER) / "device", server.url)
-        images, labels = blobs(200, classes=2)
-        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-            path = world.folder / FOLDER / LABELS[label] / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(path)
+        write_pictures(world.folder)
         world.config |= {
             "datasets": {
                 "tissue": {"format": "Folder", "path": FOLDER},

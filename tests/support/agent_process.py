@@ -93,19 +93,16 @@ class World:
 
     @contextmanager
     def agent(self, *arguments: str, environment: dict[str, str] | None = None) -> Iterator["AgentProcess"]:
-        process = AgentProcess(self, arguments, environment or {})
-        try:
+        with agent_process(self.folder, self.config_path, *arguments, environment=environment) as process:
             yield process
-        finally:
-            process.end()
 
 
 class AgentProcess:
     """`pfpnas-agent run`, with its log in a file."""
 
-    def __init__(self, world: World, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
-        self._log = world.folder / f"agent-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", str(world.config_path), *arguments]
+    def __init__(self, folder: Path, config: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+        self._log = folder / f"agent-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", str(config), *arguments]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
 
@@ -141,6 +138,18 @@ class AgentProcess:
 
     def wait_for(self, event: str, *, times: int = 1) -> None:
         eventually(lambda: len(self.events(event)) >= times or None, f"{event!r} in the log", lambda: self.output)
+
+
+@contextmanager
+def agent_process(
+    folder: Path, config: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> Iterator[AgentProcess]:
+    """An agent with that config, its log in the folder; it is stopped at the end."""
+    process = AgentProcess(folder, config, arguments, environment or {})
+    try:
+        yield process
+    finally:
+        process.end()
 
 
 def eventually(look: Callable[[], Any], what: str, shown: Callable[[], str] = lambda: "") -> Any:
