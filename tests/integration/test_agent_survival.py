@@ -209,3 +209,15 @@ def test_it_stops_when_told_and_says_how(world: World, number: signal.Signals, s
         os.kill(agent.pid, number)
         assert agent.wait() == status
         assert "Traceback" not in agent.output
+
+
+def test_a_disk_that_fails_in_service_is_told_in_one_line(world: World) -> None:
+    with world.agent() as agent:
+        agent.wait_for("agent starts")
+        sent = eventually(lambda: next(world.state.glob("journal/sent"), None), "the journal")
+        sent.rmdir()
+        sent.touch()
+        world.publish(world.task(**quick(world)))
+        assert agent.wait() == 1
+        assert "Traceback" not in agent.output
+        assert "pfpnas-agent: stateDir: " in agent.output.splitlines()[-1]
