@@ -1,6 +1,8 @@
 """Reading public data: every format and place, and what is said when they are missing or damaged."""
 
+import hashlib
 import io
+import pickle
 import struct
 import tarfile
 from pathlib import Path
@@ -8,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision.datasets
 from PIL import Image
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.kinds.supernet import DatasetSpec, ShapesSpec
 from pfpnas_workloads.data import DataError, PublicData, load
+
+Batch = tuple[np.ndarray, list[int]]
+"""Rows of pixels, `(n, 3 * 32 * 32)`, and their labels."""
 
 
 def read(spec: DatasetSpec, folder: Path) -> PublicData:
@@ -34,13 +40,41 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
-def write_mnist(folder: Path, n: int = 12) -> Path:
+def write_mnist(folder: Path, n: int = 12, *, name: str = "MNIST") -> Path:
     rng = np.random.default_rng(0)
     for prefix in ("train", "t10k"):
         images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-        write_idx(folder / f"MNIST/raw/{prefix}-images-idx3-ubyte", images)
-        write_idx(folder / f"MNIST/raw/{prefix}-labels-idx1-ubyte", (np.arange(n) % 10).astype(np.uint8))
+        write_idx(folder / f"{name}/raw/{prefix}-images-idx3-ubyte", images)
+        write_idx(folder / f"{name}/raw/{prefix}-labels-idx1-ubyte", (np.arange(n) % 10).astype(np.uint8))
     return folder
+
+
+def write_cifar(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Batch]]:
+    """Files in CIFAR's form, whose checksums stand in for the published ones; returns what is in them, by split."""
+    kind = getattr(torchvision.datasets, name)
+    rng, classes = np.random.default_rng(0), int(name.removeprefix("CIFAR"))
+    key = "labels" if name == "CIFAR10" else "fine_labels"
+    root = folder / kind.base_folder
+    root.mkdir()
+
+    def write(file: str, content: dict[str, object]) -> list[str]:
+        # The published form is a pickle, which torchvision reads once the checksum is right.
+        (root / file).write_bytes(pickle.dumps(content))
+        return [file, hashlib.md5((root / file).read_bytes()).hexdigest()]
+
+    written: dict[str, list[Batch]] = {"train": [], "test": []}
+    for split, files in (("train", kind.train_list), ("test", kind.test_list)):
+        sums = []
+        for file, _ in files:
+            pixels = rng.integers(0, 256, (classes, 3 * 32 * 32), dtype=np.uint8)
+            labels = rng.permutation(classes).tolist()
+            written[split].append((pixels, labels))
+            sums.append(write(file, {"data": pixels, key: labels}))
+        monkeypatch.setattr(kind, f"{split}_list", sums)
+    names = [f"class {index}" for index in range(classes)]
+    file, md5 = write(kind.meta["filename"], {kind.meta["key"]: names})
+    monkeypatch.setattr(kind, "meta", kind.meta | {"filename": file, "md5": md5})
+    return written
 
 
 def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), n: int = 5) -> Path:
@@ -136,11 +170,40 @@ def test_unknown_scheme_is_refused(tmp_path: Path) -> None:
         read(DatasetSpec(format="NPZ", uri="s3://bucket/a.npz"), tmp_path)
 
 
-def test_mnist_is_read_with_its_official_split(tmp_path: Path) -> None:
-    data = read(DatasetSpec(format="MNIST", uri=str(write_mnist(tmp_path))), tmp_path)
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+def test_idx_files_are_read_with_their_official_split(tmp_path: Path, name: str) -> None:
+    folder = write_mnist(tmp_path, name=name)
+    data = read(DatasetSpec.model_validate({"format": name, "uri": str(folder)}), tmp_path)
     assert (len(data.train_images), len(data.validation_images), data.classes) == (12, 12, 10)
-    assert data.train_images[torch.arange(2)].shape == (2, 3, 28, 28)
     assert not data.natural
+    assert data.validation_labels.tolist() == [*range(10), 0, 1]
+    written = np.random.default_rng(0).integers(0, 256, (2, 12, 28, 28), dtype=np.uint8)  # as write_mnist draws them
+    for split, images in zip(written, (data.train_images, data.validation_images), strict=True):
+        expected = torch.from_numpy(split)[:, None].expand(-1, 3, -1, -1)
+        assert torch.equal(images[torch.arange(12)], expected)
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
+def test_cifar_is_read_with_its_official_split(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = write_cifar(tmp_path, name, monkeypatch)
+    data = read(DatasetSpec.model_validate({"format": name, "uri": str(tmp_path)}), tmp_path)
+    assert data.natural
+    assert data.classes == int(name.removeprefix("CIFAR"))
+    for images, labels, split in (
+        (data.train_images, data.train_labels, "train"),
+        (data.validation_images, data.validation_labels, "test"),
+    ):
+        pixels = np.concatenate([rows for rows, _ in written[split]]).reshape(-1, 3, 32, 32)
+        assert torch.equal(images[torch.arange(len(labels))], torch.from_numpy(pixels))
+        assert labels.tolist() == [label for _, batch in written[split] for label in batch]
+
+
+def test_altered_cifar_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar(tmp_path, "CIFAR10", monkeypatch)
+    altered = tmp_path / "cifar-10-batches-py/data_batch_3"
+    altered.write_bytes(altered.read_bytes() + b" ")
+    with pytest.raises(DataError, match=r"CIFAR10 is missing or damaged.*data_batch_1 to 5"):
+        read(DatasetSpec(format="CIFAR10", uri=str(tmp_path)), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST"])

@@ -155,9 +155,3 @@ def test_the_files_shapes_are_the_contract(make_supernet) -> None:
         "features": ["batch", space.feature_channels],
         "logits": ["batch", 10],
     }
-
-
-def test_another_input_size_can_be_asked_for(make_supernet) -> None:
-    space = SPACES["mobilenet"]
-    data = to_onnx(extract(make_supernet(space), space.minimum()), resolution=20)
-    assert run_onnx(data, images(20))[1].shape == (3, 10)

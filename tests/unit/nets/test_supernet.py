@@ -1,4 +1,4 @@
-"""The supernet: architectures as arguments, input preparation, dropout, initial weights."""
+"""The supernet: architectures as arguments, input preparation, initial weights."""
 
 import copy
 
@@ -67,17 +67,6 @@ def test_normalisation_is_inside() -> None:
     x = images()
     by_hand = (x - torch.tensor([0.4, 0.5, 0.6])[:, None, None]) / torch.tensor([0.2, 0.3, 0.4])[:, None, None]
     assert torch.allclose(own(x, architecture), neutral(by_hand, architecture), atol=1e-6)
-
-
-def test_dropout_acts_on_the_largest_net_in_training_only() -> None:
-    net = make(dropout=0.5).train()
-    for module in net.modules():
-        if "Norm" in type(module).__name__:
-            module.eval()  # so that dropout alone is random
-    small, large = SPACE.minimum(), SPACE.maximum()
-    assert torch.equal(net(images(), small), net(images(), small))
-    assert not torch.equal(net(images(), large), net(images(), large))
-    assert torch.equal(net.eval()(images(), large), net(images(), large))
 
 
 def test_channels_last_gives_the_same() -> None:

@@ -1,5 +1,7 @@
 """`run_pretrain` within this process: progress, interruption, divergence, another specification."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ import torch
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import PretrainJob
 from pfpnas_api.messages import Progress
-from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext
+from pfpnas_workloads.data import load
+from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext, logger
 from pfpnas_workloads.training.pretrain import run_pretrain
+from pfpnas_workloads.training.resume import Bookmark
 from pfpnas_workloads.training.trainer import Trainer
 from support.tiny_supernet import tiny_spec
 
@@ -29,6 +33,17 @@ class Recorder(JobContext):
 
 
 JOB = PretrainJob(uid="tiny", spec=tiny_spec())
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """The workloads' log lines; their logger may have been cut off from the root before."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
@@ -77,9 +92,65 @@ def test_a_checkpoint_whose_artifact_is_gone_is_passed_over(tmp_path: Path) -> N
     assert context.reports[0].done == 1
 
 
+@pytest.mark.parametrize("part", ["artifact", "reference"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, part: str, log: list[str]) -> None:
+    with pytest.raises(Interrupted):
+        run_pretrain(JOB, Recorder(tmp_path, stop_after=5))
+    digest = (FolderStore(tmp_path).read_ref("tiny.checkpoint") or {})["sha256"]
+    damaged = FolderStore(tmp_path).path(digest) if part == "artifact" else tmp_path / "refs/tiny.checkpoint.json"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    context = Recorder(tmp_path)
+    manifest = run_pretrain(JOB, context)
+    assert context.reports[0].done == 1
+    assert manifest.outcome == "Done"
+    assert any("checkpoint in progress is lost" in line and str(damaged) in line for line in log)
+
+
 def test_divergence_is_the_specification_s_fault_and_names_the_field(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trainer, "advance", lambda self: torch.tensor(torch.nan))
-    with pytest.raises(BadInput, match=r"training\.learningRate"):
+    for loss in (torch.nan, torch.inf):
+        monkeypatch.setattr(Trainer, "advance", lambda self, loss=loss: torch.tensor(loss))
+        with pytest.raises(BadInput, match=r"diverged at step 0.*training\.learningRate \(now 0\.1\)"):
+            run_pretrain(JOB, Recorder(tmp_path))
+
+
+def test_weights_that_only_the_last_step_wrecked_are_never_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Trainer.advance
+
+    def wreck_at_the_end(trainer: Trainer) -> torch.Tensor:
+        loss = advance(trainer)
+        if trainer.step == trainer.schedule.steps:
+            torch.nn.init.constant_(trainer.supernet.classifier.bias, torch.nan)
+        return loss
+
+    monkeypatch.setattr(Trainer, "advance", wreck_at_the_end)
+    with pytest.raises(BadInput, match=r"diverged at step 20.*training\.learningRate"):
         run_pretrain(JOB, Recorder(tmp_path))
+
+
+@pytest.mark.parametrize("precision", ["BFloat16", "Float16"])
+def test_a_mixed_precision_training_goes_on_to_the_same_bits(tmp_path: Path, precision: str) -> None:
+    job = PretrainJob(uid="tiny", spec=tiny_spec(training={"precision": precision}))
+    with pytest.raises(Interrupted):
+        run_pretrain(job, Recorder(tmp_path, stop_after=9))
+    context = Recorder(tmp_path)
+    manifest = run_pretrain(job, context)
+    assert context.reports[0].done == 10
+    assert manifest.artifacts == run_pretrain(job, Recorder(tmp_path / "whole")).artifacts
+    assert manifest.artifacts != run_pretrain(JOB, Recorder(tmp_path / "full")).artifacts
+
+
+def test_the_loss_scale_is_what_it_was(tmp_path: Path) -> None:
+    job = PretrainJob(uid="tiny", spec=tiny_spec(training={"precision": "Float16"}))
+    store = FolderStore(tmp_path)
+    data = load(job.spec.dataset, store=store, side=16)
+    first, second = (Trainer(job.spec.training, job.spec.search_space, data) for _ in range(2))
+    first.scaler.load_state_dict(first.scaler.state_dict() | {"scale": 512.0, "_growth_tracker": 3})
+    first.advance()
+    Bookmark(store, "tiny", job.spec).save(first)
+    assert Bookmark(store, "tiny", job.spec).restore(second)
+    assert second.scaler.state_dict() == first.scaler.state_dict()
+    assert second.scaler.state_dict()["scale"] == 512.0

@@ -43,9 +43,9 @@ def pretrain(job: JobFile = None) -> None:
 
     The document: {"uid": …, "spec": the spec of a Supernet}. Leaves the artifacts checkpoint and calibration.
     """
-    from pfpnas_workloads.training.pretrain import run_pretrain  # noqa: PLC0415 - torch
+    from pfpnas_workloads.training.pretrain import forget_training, run_pretrain  # noqa: PLC0415 - torch
 
-    _run(PretrainJob, run_pretrain, job)
+    _run(PretrainJob, run_pretrain, job, forget_training)
 
 
 @app.command()
@@ -55,9 +55,9 @@ def fit_predictor(job: JobFile = None) -> None:
     The document: {"uid", "spec", "checkpoint", "calibration"}, the last two as in the manifest of pretrain. Leaves the
     artifacts predictor and samples.
     """
-    from pfpnas_workloads.prediction.fit import run_fit_predictor  # noqa: PLC0415 - torch
+    from pfpnas_workloads.prediction.fit import forget_samples, run_fit_predictor  # noqa: PLC0415 - torch
 
-    _run(FitPredictorJob, run_fit_predictor, job)
+    _run(FitPredictorJob, run_fit_predictor, job, forget_samples)
 
 
 @app.command()

@@ -1,7 +1,11 @@
 """The JSON that a safetensors file carries beside its tensors; read without torch."""
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Self
+
+from pfpnas_api.kinds.common import Model
+from pfpnas_api.spaces import SearchSpace
 
 KEY = "pfpnas"
 """The one entry of the file's metadata: a JSON document."""
@@ -11,6 +15,31 @@ LONGEST_HEADER = 64 * 1024**2
 
 class ContainerError(ValueError):
     """Bytes that are no safetensors file of ours; the message says what is wrong."""
+
+
+class SpaceRecord(Model):
+    """The fields of a `SearchSpace`, as checkpoints and predictors carry them."""
+
+    backbone: str
+    width_multiplier: float
+    kernel_sizes: tuple[int, ...]
+    expand_ratios: tuple[int, ...]
+    depths: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    classes: int
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> Self:
+        """The record of `space`."""
+        return cls(**asdict(space))
+
+    def space(self) -> SearchSpace:
+        """The search space.
+
+        Raises:
+            SearchSpaceError: Some value is out of bounds.
+        """
+        return SearchSpace(**self.model_dump())
 
 
 def pack(document: dict[str, Any]) -> dict[str, str]:

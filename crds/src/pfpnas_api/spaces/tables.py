@@ -11,7 +11,7 @@ from typing import Literal
 
 Layout = Literal["small", "imagenet"]
 
-SMALL_RESOLUTIONS = range(8, 64 + 1, 4)
+SMALL_RESOLUTIONS = range(16, 64 + 1, 4)
 """Pixels a side for which the `small` layout is meant: 32 px end at 4×4, 16 px at 2×2."""
 
 IMAGENET_RESOLUTIONS = range(96, 512 + 1, 4)

@@ -16,7 +16,7 @@ DEPTHS = range(1, 9)
 WIDTH_MULTIPLIERS = (0.1, 2.0)
 """Smallest and largest factor on all channels."""
 
-_RESOLUTIONS = "multiples of 4, all within 8..64 (small layout) or all within 96..512 (imagenet layout)"
+_RESOLUTIONS = "multiples of 4, all within 16..64 (small layout) or all within 96..512 (imagenet layout)"
 
 
 class SearchSpaceError(ValueError):

@@ -23,7 +23,7 @@ METADATA_KEY = "architecture"
 Array = NDArray[np.float32]
 
 
-def to_onnx(static: StaticNet, *, resolution: int | None = None) -> bytes:
+def to_onnx(static: StaticNet) -> bytes:
     """`static` as a single ONNX file; the same arrays always give the same bytes.
 
     Input `images`: float32 RGB in [0, 1], `(batch, 3, resolution, resolution)`. Outputs `features`,
@@ -33,16 +33,14 @@ def to_onnx(static: StaticNet, *, resolution: int | None = None) -> bytes:
 
     Args:
         static: The net, in whatever mode: its running statistics are used.
-        resolution: Pixels a side of the input; the architecture's own if None.
     """
-    side = resolution or static.architecture.resolution
     graph = _Graph(arrays(static))
     x = _trunk(graph, static)
     graph.add("GlobalAveragePool", [x], "pooled")
     graph.add("Flatten", ["pooled"], "features", axis=1)
     head = [graph.constant(name, graph.tensors[name]) for name in ("classifier.weight", "classifier.bias")]
     graph.add("Gemm", ["features", *head], "logits", transB=1)
-    _declare(graph, static, side)
+    _declare(graph, static)
     return join_model(graph.model, graph.constants)
 
 
@@ -134,8 +132,9 @@ class _Graph:
         return weight, (beta - mean * factor).astype(np.float32)
 
 
-def _declare(graph: _Graph, static: StaticNet, side: int) -> None:
+def _declare(graph: _Graph, static: StaticNet) -> None:
     """Write inputs, outputs, operator set and metadata."""
+    side = static.architecture.resolution
     graph.proto.name = "candidate"
     graph.proto.input.append(_value("images", 3, side, side))
     features, classes = static.space.feature_channels, static.space.classes

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pfpnas_api.spaces import Architecture, BlockShape, SearchSpace
@@ -18,8 +17,6 @@ class Supernet(nn.Module):
 
     Args:
         space: The search space; its maximum gives the sizes of all weights.
-        dropout: Share of features dropped in training mode, in the largest architecture only (Yu et al.,
-            "BigNAS", ECCV 2020, section 3.2: smaller nets underfit and need no regularisation).
         mean: Mean of each channel of the training images in [0, 1].
         std: Standard deviation of each channel.
         generator: Source of the initial weights; torch's global one if None.
@@ -29,14 +26,12 @@ class Supernet(nn.Module):
         self,
         space: SearchSpace,
         *,
-        dropout: float = 0.0,
         mean: Sequence[float] = DEFAULT_MEAN,
         std: Sequence[float] = DEFAULT_STD,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.space = space
-        self.dropout = dropout
         self.largest = space.maximum()
         shapes = space.blocks(self.largest)
         self.preparation = Preparation(mean, std)
@@ -72,10 +67,7 @@ class Supernet(nn.Module):
         Raises:
             ArchitectureError: `architecture` is not of this net's space.
         """
-        features = self.features(images, architecture)
-        if self.dropout > 0 and architecture == self.largest:
-            features = F.dropout(features, self.dropout, training=self.training)
-        logits: Tensor = self.classifier(features)
+        logits: Tensor = self.classifier(self.features(images, architecture))
         return logits
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:

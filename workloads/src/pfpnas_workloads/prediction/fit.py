@@ -27,6 +27,9 @@ from pfpnas_workloads.training.precision import choose_device
 
 Clock = Callable[[], float]
 
+FEWEST = 4
+"""Architectures of which a predictor can be fitted to some and judged on others."""
+
 
 @dataclass(frozen=True)
 class Judges:
@@ -55,17 +58,30 @@ def run_fit_predictor(job: FitPredictorJob, context: JobContext, *, clock: Clock
     keep_freed_memory()
     judges = _prepare(job, context)
     space, spec = judges.supernet.space, job.spec.predictor
-    table = SampleTable(context.store, context.uid, fingerprint=_fingerprint(job))
+    table = _table(job, context)
     architectures = choose_samples(space, spec.samples, seed=spec.seed)
+    if len(architectures) < FEWEST:
+        raise BadInput(
+            f"searchSpace has {len(architectures)} architectures, a predictor needs {FEWEST}: give kernelSizes, "
+            "expandRatios, depths or resolutions more values"
+        )
     accuracies = _evaluate_all(job, context, architectures, judges=judges, table=table, clock=clock)
     predictor, quality = fit_and_judge(
         space, architectures, np.array(accuracies), checkpoint=job.checkpoint.sha256, seed=spec.seed
     )
     artifacts = {"predictor": context.store.put(predictor.save()), "samples": table.put()}
-    table.remove()
     return Manifest(
         uid=context.uid, outcome="Done", artifacts=artifacts, figures=_figures(quality, samples=len(accuracies))
     )
+
+
+def forget_samples(job: FitPredictorJob, context: JobContext) -> None:
+    """Remove the samples kept for going on; only once the manifest is there, or a kill in between costs them all."""
+    _table(job, context).remove()
+
+
+def _table(job: FitPredictorJob, context: JobContext) -> SampleTable:
+    return SampleTable(context.store, context.uid, fingerprint=_fingerprint(job))
 
 
 def _prepare(job: FitPredictorJob, context: JobContext) -> Judges:

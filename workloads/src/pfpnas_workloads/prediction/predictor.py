@@ -1,7 +1,7 @@
 """The accuracy predictor as it is used: arrays and three matrix products, without torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 
 from pfpnas_api.kinds.common import Digest, Model
 from pfpnas_api.spaces import Architecture, SearchSpace, SearchSpaceError
-from pfpnas_workloads.metadata import ContainerError, pack, unpack
+from pfpnas_workloads.metadata import ContainerError, SpaceRecord, pack, unpack
 from pfpnas_workloads.prediction.encoding import Array, encode, width
 
 
@@ -21,24 +21,12 @@ class PredictorError(ValueError):
     """Bytes that are no accuracy predictor; the message says what is wrong."""
 
 
-class SpaceFields(Model):
-    """The fields of a `SearchSpace`."""
-
-    backbone: str
-    width_multiplier: float
-    kernel_sizes: tuple[int, ...]
-    expand_ratios: tuple[int, ...]
-    depths: tuple[int, ...]
-    resolutions: tuple[int, ...]
-    classes: int
-
-
 class PredictorRecord(Model):
     """The JSON beside the arrays."""
 
     format: Literal["pfpnas-accuracy-predictor"] = "pfpnas-accuracy-predictor"
     version: Literal[1] = 1
-    search_space: SpaceFields
+    search_space: SpaceRecord
     checkpoint: Digest
     """Of the supernet whose subnets were evaluated."""
     layers: int
@@ -82,7 +70,7 @@ class AccuracyPredictor:
     def save(self) -> bytes:
         """A safetensors file; equal predictors give equal bytes."""
         record = PredictorRecord(
-            search_space=SpaceFields(**asdict(self.space)), checkpoint=self.checkpoint, layers=len(self.layers)
+            search_space=SpaceRecord.of(self.space), checkpoint=self.checkpoint, layers=len(self.layers)
         )
         arrays = {}
         for index, layer in enumerate(self.layers):
@@ -98,7 +86,7 @@ class AccuracyPredictor:
         """
         try:
             record = PredictorRecord.model_validate(unpack(content))
-            space = SearchSpace(**record.search_space.model_dump())
+            space = record.search_space.space()
             arrays = load(content)
         except (ContainerError, ValidationError, SearchSpaceError, SafetensorError) as e:
             raise PredictorError(f"no accuracy predictor: {e}") from e

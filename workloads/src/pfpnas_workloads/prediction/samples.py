@@ -64,8 +64,8 @@ class SampleTable:
         return self._store.put(json.dumps([sample.document() for sample in self._samples.values()]).encode())
 
     def remove(self) -> None:
-        """Empty what is kept for going on: the job has ended."""
-        self._store.write_ref(self._name, {})
+        """Forget what is kept for going on: the job has ended."""
+        self._store.delete_ref(self._name)
 
     def _read(self) -> dict[str, Sample]:
         try:

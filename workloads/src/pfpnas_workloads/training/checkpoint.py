@@ -1,6 +1,5 @@
 """The trained supernet as one safetensors file that says all about itself."""
 
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 import torch
@@ -10,8 +9,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pfpnas_api.kinds.common import Model
-from pfpnas_api.spaces import SearchSpace, SearchSpaceError
-from pfpnas_workloads.metadata import ContainerError, pack, unpack
+from pfpnas_api.spaces import SearchSpaceError
+from pfpnas_workloads.metadata import ContainerError, SpaceRecord, pack, unpack
 from pfpnas_workloads.nets import Supernet
 
 Channels = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
@@ -19,26 +18,6 @@ Channels = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 
 class CheckpointError(ValueError):
     """Bytes that are no supernet's checkpoint; the message says what is wrong."""
-
-
-class SpaceRecord(Model):
-    """The fields of a `SearchSpace`, as written in a checkpoint."""
-
-    backbone: str
-    width_multiplier: float
-    kernel_sizes: tuple[int, ...]
-    expand_ratios: tuple[int, ...]
-    depths: tuple[int, ...]
-    resolutions: tuple[int, ...]
-    classes: int
-
-    def space(self) -> SearchSpace:
-        """The search space.
-
-        Raises:
-            SearchSpaceError: Some value is out of bounds.
-        """
-        return SearchSpace(**self.model_dump())
 
 
 class CheckpointRecord(Model):
@@ -55,7 +34,7 @@ def save_supernet(supernet: Supernet) -> bytes:
     """A checkpoint of `supernet`; equal weights give equal bytes."""
     preparation = supernet.preparation
     record = CheckpointRecord(
-        search_space=SpaceRecord(**asdict(supernet.space)),
+        search_space=SpaceRecord.of(supernet.space),
         mean=tuple(preparation.mean.flatten().tolist()),
         std=tuple(preparation.std.flatten().tolist()),
     )

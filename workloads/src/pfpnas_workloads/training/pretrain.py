@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from math import isnan
+from math import isfinite
 
 from torch import Tensor
 
 from pfpnas_api.jobs import Manifest, PretrainJob
 from pfpnas_api.messages import Progress
 from pfpnas_workloads.data import DataError, PublicData, load
-from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext
+from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext, logger
 from pfpnas_workloads.training.calibration import choose_calibration, save_calibration
 from pfpnas_workloads.training.checkpoint import save_supernet
 from pfpnas_workloads.training.evaluation import evaluate
@@ -22,7 +22,7 @@ Clock = Callable[[], float]
 
 
 def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.monotonic) -> Manifest:
-    """Train the supernet, going on from the job's checkpoint in progress if there is one.
+    """Train the supernet, going on from the job's checkpoint in progress if there is one; it stays there.
 
     Raises:
         BadInput: The data are missing or damaged, or the training diverged.
@@ -35,12 +35,16 @@ def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.m
         trainer = Trainer(job.spec.training, job.spec.search_space, data)
         bookmark = Bookmark(context.store, context.uid, job.spec)
         bookmark.restore(trainer)
+        logger.info("starts at step %d of %d", trainer.step, trainer.schedule.steps)
         _train(trainer, bookmark, context, clock=clock)
-        manifest = _finish(job, trainer, data, context, seconds=clock() - started)
+        return _finish(job, trainer, data, context, seconds=clock() - started)
     except DataError as e:
         raise BadInput(str(e)) from e
-    bookmark.remove()
-    return manifest
+
+
+def forget_training(job: PretrainJob, context: JobContext) -> None:
+    """Remove the checkpoint in progress; only once the manifest is there, or a kill in between costs the training."""
+    Bookmark(context.store, context.uid, job.spec).remove()
 
 
 def _train(trainer: Trainer, bookmark: Bookmark, context: JobContext, *, clock: Clock) -> None:
@@ -59,11 +63,8 @@ def _train(trainer: Trainer, bookmark: Bookmark, context: JobContext, *, clock: 
 
 def _report(trainer: Trainer, loss: Tensor, context: JobContext, *, eta: float | None) -> None:
     value = float(loss)
-    if isnan(value):
-        raise BadInput(
-            f"the training diverged at step {trainer.step}: its loss is no number; lower training.learningRate "
-            f"(now {trainer.spec.learning_rate})"
-        )
+    if not isfinite(value):
+        raise _diverged(trainer)
     schedule = trainer.schedule
     context.report(
         Progress(
@@ -78,9 +79,19 @@ def _report(trainer: Trainer, loss: Tensor, context: JobContext, *, eta: float |
     )
 
 
+def _diverged(trainer: Trainer) -> BadInput:
+    return BadInput(
+        f"the training diverged at step {trainer.step}: its loss or its weights are no numbers any more; lower "
+        f"training.learningRate (now {trainer.spec.learning_rate})"
+    )
+
+
 def _finish(job: PretrainJob, trainer: Trainer, data: PublicData, context: JobContext, *, seconds: float) -> Manifest:
     """Judge the largest and the smallest subnet, and write checkpoint and calibration images."""
     supernet, spec = trainer.supernet, job.spec.training
+    # The last step's loss was finite; what that step made of the weights no loss has told yet.
+    if not all(bool(tensor.isfinite().all()) for tensor in supernet.state_dict().values()):
+        raise _diverged(trainer)
     calibration = choose_calibration(data, spec.calibration_images, seed=spec.seed)
     largest, smallest = (
         evaluate(

@@ -10,9 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pfpnas_api.artifacts import ArtifactMissing, ArtifactStore
+from pfpnas_api.artifacts import ArtifactError, ArtifactStore
 from pfpnas_api.kinds.supernet import SupernetSpec
 from pfpnas_workloads.metadata import ContainerError, pack, unpack
+from pfpnas_workloads.runtime import logger
 from pfpnas_workloads.training.checkpoint import weights_of
 from pfpnas_workloads.training.trainer import Trainer
 
@@ -23,7 +24,7 @@ class Bookmark:
     """The one checkpoint in progress of a job, ``refs/<uid>.checkpoint.json`` and the artifact it names.
 
     The artifact comes first, then the reference, then the old artifact goes: at any moment a whole checkpoint is
-    there. One that belongs to another specification is passed over.
+    there. One that is damaged or belongs to another specification is passed over.
 
     Args:
         store: Where it is kept.
@@ -46,10 +47,13 @@ class Bookmark:
     def restore(self, trainer: Trainer) -> bool:
         """Bring `trainer` to the state kept last; False if there is none."""
         digest = self._digest()
+        if digest is None:
+            return False
         try:
-            content = None if digest is None else self._store.get(digest)
-            record, tensors = ({}, {}) if content is None else (unpack(content), load(content))
-        except (ArtifactMissing, ContainerError, SafetensorError):
+            content = self._store.get(digest)
+            record, tensors = unpack(content), load(content)
+        except (ArtifactError, ContainerError, SafetensorError) as e:
+            logger.warning("the checkpoint in progress is lost, the training begins anew: %s", e)
             return False
         if record.get("fingerprint") != self._fingerprint:
             return False
@@ -59,12 +63,16 @@ class Bookmark:
     def remove(self) -> None:
         """Forget it: the training has ended."""
         digest = self._digest()
-        if digest is not None:
-            self._store.write_ref(self._name, {})
+        if digest is not None:  # the reference goes last: whoever is killed in between finds the artifact again
             self._store.delete(digest)
+        self._store.delete_ref(self._name)
 
     def _digest(self) -> str | None:
-        value = (self._store.read_ref(self._name) or {}).get("sha256")
+        try:
+            value = (self._store.read_ref(self._name) or {}).get("sha256")
+        except ArtifactError as e:
+            logger.warning("the reference to the checkpoint in progress is lost: %s", e)
+            return None
         return value if isinstance(value, str) else None
 
 
