@@ -4,6 +4,7 @@ Most cases need no process of their own, since nothing is started; those that as
 """
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -11,12 +12,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from pfpnas_api.kinds import is_true
 from pfpnas_operator.cli import app
 from pfpnas_operator.local.folder import RunFolder
 from support.run_process import Place, Whole
@@ -251,12 +254,12 @@ def _small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_disk_without_room_to_begin(tmp_path: Path) -> None:
-    place = Place(tmp_path / "search")
-    with _small_disk(tmp_path / "disk", megabytes=2) as disk:
-        result = CliRunner().invoke(app, ["run", *place.paths, "--out", str(disk / "out")])
-    assert result.exit_code == 2
-    assert f"--out {disk / 'out'}: only" in result.stderr
+def test_disk_without_room_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path)
+    measured = os.statvfs(tmp_path)
+    fields = {name: getattr(measured, name) for name in ("f_bavail", "f_frsize")} | {"f_bavail": 1}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**fields))
+    _assert_refused(_run(place), place, f"--out {place.out}: only 0.0 MiB of its disk are free, and 64 are needed")
 
 
 def test_disk_that_gets_full_ends_with_one_message_and_goes_on_once_there_is_room(
@@ -277,7 +280,45 @@ def test_disk_that_gets_full_ends_with_one_message_and_goes_on_once_there_is_roo
         (disk / "filler").unlink()
         with place.run() as run:
             assert run.wait() == 0, run.stdout + run.stderr
-        assert len(place.trials()) == 2
+        _assert_whole(place, trials=2)
+
+
+def test_room_that_is_lacking_for_candidates_alone_costs_no_trial(trained: Callable[..., Place]) -> None:
+    """Works where no disk can be made: candidates are larger than what may be written, documents are not."""
+    place = trained({"spec": {"budget": {"maxTrials": 4, "parallelTrials": 2, "maxFailedTrials": 0}}})
+    with place.run() as run:
+        run.until(lambda: any(trial.finished for trial in place.trials().values()), "a measured trial")
+        run.limit_files(48 * 1024)
+        assert run.wait() == 1, run.stdout + run.stderr
+        assert "Traceback" not in run.stderr + run.stdout
+        run.await_no_children()
+    with place.run() as run:
+        assert run.wait() == 0, run.stdout + run.stderr
+    _assert_whole(place, trials=4)
+
+
+def test_private_data_lost_in_the_middle_of_a_search_cost_no_trial(trained: Callable[..., Place]) -> None:
+    place = trained({"spec": {"budget": {"maxTrials": 3, "parallelTrials": 3}}})
+    images = Path(place.data["images"])
+    with place.run() as run:
+        run.child("pfpnas_agent run")
+        images.rename(images.with_suffix(".away"))
+        shutil.rmtree(place.out / "agent" / "cache", ignore_errors=True)
+        assert run.wait() == 1, run.stdout + run.stderr
+        assert "DatasetUnreadable" in run.stderr
+    images.with_suffix(".away").rename(images)
+    with place.run() as run:
+        assert run.wait() == 0, run.stdout + run.stderr
+    _assert_whole(place, trials=3)
+
+
+def _assert_whole(place: Place, *, trials: int) -> None:
+    """Every trial of the budget was measured in the end, and is counted once."""
+    found = place.trials()
+    assert sorted(trial.spec.index or 0 for trial in found.values()) == list(range(trials))
+    assert [name for name, trial in found.items() if not is_true(trial.status.conditions, "Succeeded")] == []
+    counts = place.documents()[1].status.trials
+    assert (counts.created, counts.succeeded, counts.failed) == (trials, trials, 0)
 
 
 def _fill(path: Path) -> None:

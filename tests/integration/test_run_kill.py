@@ -1,5 +1,8 @@
 """`pfpnas run` killed with -9, alone or with all its children: nothing stays behind, is lost or doubled."""
 
+import os
+import re
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -68,6 +71,28 @@ def _killed_at(place: Place, moment: Callable[[RunProcess], object]) -> Before:
         return Before(place)
 
 
+def _unsent_result(place: Place, run: RunProcess) -> None:
+    """A result in the journal that can't be sent, since Redis is frozen before its measurement ends."""
+    unsent = place.out / "agent" / "journal" / "unsent"
+
+    def journalled() -> bool:
+        return any(not path.name.startswith(".") for path in unsent.glob("*.json"))
+
+    while not journalled():
+        measuring, redis = run.child("pfpnas_agent.measuring"), run.child("redis-server")
+        os.kill(redis, signal.SIGSTOP)
+        # Frozen too late, once the measurement's answer was sent: the next one, then.
+        run.until(lambda pid=measuring: journalled() or pid not in run.children(), "the measurement's end")
+        if not journalled():
+            os.kill(redis, signal.SIGCONT)
+
+
+def _first_steps(place: Place) -> list[int]:
+    """At which step each process of the training began."""
+    log = (place.out / "logs" / "tiny-net-pretrain.log").read_text()
+    return [int(step) for step in re.findall(r"starts at step (\d+) of", log)]
+
+
 def test_training_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     training = {"spec": {"training": {"epochs": 2}}}
     place = Place(tmp_path, supernet=training, experiment={"spec": {"budget": {"maxTrials": 1}}})
@@ -77,8 +102,10 @@ def test_training_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
         run.kill_all()
     kept = place.documents()[0]
     assert kept.status.checkpoint is None
+    assert _first_steps(place) == [0]
     with place.run() as run:
         run.child("fit-predictor")
+        assert [step > 0 for step in _first_steps(place)] == [False, True]
         run.kill_all()
     trained = place.documents()[0].status.checkpoint
     assert trained is not None
@@ -95,7 +122,7 @@ def test_search_killed_time_and_again_loses_and_repeats_nothing(trained: Callabl
         lambda run: run.until(place.trials, "a trial to build"),
         lambda run: run.child("pfpnas_agent.measuring"),
         lambda run: run.until(lambda: _metrics(place.trials()), "a measured trial"),
-        lambda run: run.until(lambda: list((place.out / "agent" / "journal" / "unsent").iterdir()), "an unsent result"),
+        lambda run: _unsent_result(place, run),
         lambda run: run.until(lambda: _scored(place), "a net scored on the test split"),
     ]
     killed = [_killed_at(place, moment) for moment in moments]

@@ -23,7 +23,7 @@ from pfpnas_api.messages import Heartbeat, MeasureResult, Suggestion
 from pfpnas_operator.reconcile import ExperimentObserved, JobView, Lease, LogView, Plan, ResultView, names
 from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.measuring import measure_task
-from pfpnas_operator.reconcile.summary import Summary, summarise
+from pfpnas_operator.reconcile.summary import Summary
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EXPERIMENT, SUPERNET = "digits", "tiny"
@@ -218,7 +218,7 @@ def observe(experiment: NASExperiment | None = None, *trials: Trial, **fields: A
         "experiment": experiment,
         "supernet": make_supernet(),
         "active": active,
-        "summary": summarise(experiment, finished),
+        "summary": summary_of(*finished),
         "jobs": own_jobs(experiment),
         "agents": {"agent-1": Heartbeat(state="Idle")},
         "log": LogView(
@@ -282,4 +282,8 @@ def message_of(resource: Any, kind: str) -> str:
 
 
 def summary_of(*trials: Trial) -> Summary:
-    return summarise(make_experiment(), trials)
+    """The summary of the finished ones, from nothing."""
+    summary = Summary()
+    for trial in trials:
+        summary = summary.add(trial) if trial.finished else summary
+    return summary

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -143,7 +144,9 @@ class Place:
 
     def journal(self) -> dict[str, bytes]:
         """What the agent has finished, by file name, sent or not."""
-        return {path.name: path.read_bytes() for path in (self.out / "agent" / "journal").glob("*/*.json")}
+        found = (self.out / "agent" / "journal").glob("*/*.json")
+        # Those that begin with a dot are being written.
+        return {path.name: path.read_bytes() for path in found if not path.name.startswith(".")}
 
     def measured(self) -> Counter[str]:
         """How often the agent came to the end of measuring each task."""
@@ -193,6 +196,15 @@ class RunProcess:
             return self._process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {WAIT_SECONDS} s\n{self.stdout}\n{self.stderr}") from None
+
+    def limit_files(self, size: int) -> None:
+        """From now on nothing of it can write a file of more than `size` bytes, as on a disk that is full."""
+        for pid in (self.pid, *self.children()):
+            try:
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+            except ProcessLookupError:
+                continue
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

@@ -77,6 +77,7 @@ def test_the_manifest_makes_it_built_also_after_everything_else_is_gone(decide: 
     plan = decide(make_trial(), manifest={"figures": {"buildMilliseconds": 12.5}})
     status = plan.trial_status["digits-00000"]
     assert is_true(status.conditions, "Built")
+    assert status.observed_generation == make_trial().metadata.generation
     assert (status.build_milliseconds, status.built_at) == (12.5, NOW)
     assert status.metrics is not None
     assert status.metrics.flops

@@ -6,8 +6,7 @@ import pytest
 
 from pfpnas_api.kinds import is_true
 from pfpnas_operator.reconcile.measuring import measure_task
-from pfpnas_operator.reconcile.summary import summarise
-from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of
+from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of, summary_of
 from support.world import World, figures_of
 
 FAULTY_TICKS, MOST_TICKS, CALM_TICKS = 150, 2500, 60
@@ -103,7 +102,7 @@ def assert_consistent(world: World) -> None:
     good = [trial for trial in trials if is_true(trial.status.conditions, "Succeeded")]
     assert (counts.succeeded, counts.failed) == (len(good), len(trials) - len(good))
     assert (counts.created, counts.pending, counts.running) == (len(trials), 0, 0)
-    assert world.records.summary == summarise(world.experiment, sorted_by_end(world))
+    assert world.records.summary == summary_of(*sorted_by_end(world))
     best = world.experiment.status.best
     assert best == world.records.summary.best
 

@@ -179,7 +179,7 @@ class Observer:
         mine = {task.task_id: lease for (_, task), lease in zip(found, leases, strict=True) if task.experiment == uid}
         return mine, {task.task_id for _, task in found if task.experiment != uid}
 
-    def _still_there(self, pool: str, answers: Sequence[Received], known: Set[str]) -> Sequence[Received]:
+    def _still_there(self, pool: str, answers: list[Received], known: Set[str]) -> list[Received]:
         """The answers without those that another search dealt with between the two looks.
 
         It takes an answer away before its task: so one whose task is gone is another's only if it is gone too.

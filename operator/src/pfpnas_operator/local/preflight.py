@@ -28,7 +28,7 @@ class DataMissing(Exception):  # noqa: N818 - reads as the state it names
 
 
 def preflight(folder: RunFolder, records: Records, *, redis_url: str | None, agent_config: Path | None) -> None:
-    """Check, and write nothing but Redis' own log.
+    """Check, and write nothing but Redis' own log and what the agent decodes of its data.
 
     Raises:
         FolderError, DataMissing, AgentError, RedisUnavailable: names the field or file, and the remedy.

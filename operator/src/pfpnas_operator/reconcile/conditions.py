@@ -9,7 +9,6 @@ from pfpnas_api.kinds import Condition, set_condition
 
 TRUE: Literal["True"] = "True"
 FALSE: Literal["False"] = "False"
-UNKNOWN: Literal["Unknown"] = "Unknown"
 
 MESSAGE_LIMIT = 1024
 """The API's own limit on a condition's message."""

@@ -54,7 +54,7 @@ def _undo_end(cycle: Cycle) -> None:
 def withdraw(cycle: Cycle, trial: Trial, why: str) -> Trial:
     """End a trial that nobody will measure any more, for no fault of its own."""
     stamp = replace(cycle.stamp, generation=trial.metadata.generation)
-    status = failed(trial, stamp, "Withdrawn", why)
+    status = failed(trial, stamp, "Withdrawn", why).model_copy(update={"observed_generation": stamp.generation})
     cycle.plan.trial_status[trial.metadata.name] = status
     return trial.model_copy(update={"status": status})
 

@@ -1,9 +1,8 @@
 """Names and uids of children: deterministic, so that every create is safe to repeat."""
 
 import hashlib
-from collections.abc import Iterable
 
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_api.messages import BuildRequest
 
 
@@ -51,9 +50,3 @@ def build_uid(experiment: NASExperiment, *parts: object) -> str:
 def supernet_manifests(supernet: Supernet) -> list[str]:
     """Uids whose manifests `reconcile_supernet` wants to see."""
     return [uid(supernet, pretrain_job(supernet)), uid(supernet, fit_predictor_job(supernet))]
-
-
-def unused_index(trials: Iterable[Trial], experiment: NASExperiment) -> int:
-    """The smallest index above all those the experiment's trials carry."""
-    mine = (trial.spec.index for trial in trials if trial.spec.experiment_ref.name == experiment.metadata.name)
-    return max((index for index in mine if index is not None), default=-1) + 1

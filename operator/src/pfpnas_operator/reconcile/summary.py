@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pfpnas_api.kinds import NASExperiment, RankedTrial, Trial, find_condition, is_true
+from pfpnas_api.kinds import RankedTrial, Trial, find_condition, is_true
 from pfpnas_api.scoring import FrontPoint, insert_point, is_better, order_key
 
 FRONT_SHOWN = 20
@@ -61,15 +61,6 @@ class Summary:
             best=ranked if is_better(ranked, self.best) else self.best,
             front=extend_front(self.front, ranked),
         )
-
-
-def summarise(experiment: NASExperiment, trials: Iterable[Trial]) -> Summary:
-    """The summary from nothing, as at a start; only this experiment's finished trials count."""
-    summary = Summary()
-    for trial in trials:
-        if trial.finished and trial.spec.experiment_ref.name == experiment.metadata.name:
-            summary = summary.add(trial)
-    return summary
 
 
 def reasons(summary: Summary) -> str:

@@ -49,6 +49,7 @@ def advance_trial(
         status, fault = step.build(supernet, checkpoint)
     if status == trial.status:
         return trial, fault
+    status = status.model_copy(update={"observed_generation": stamp.generation})
     plan.trial_status[trial.metadata.name] = status
     return trial.model_copy(update={"status": status}), fault
 
