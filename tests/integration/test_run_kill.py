@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def _killed_at(place: Place, moment: Callable[[RunProcess], object]) -> Before:
         return Before(place)
 
 
+JOURNAL_SECONDS = 2.0
+"""Longest time between a measuring process' end and its result in the journal, on a loaded machine."""
+
+
 def _unsent_result(place: Place, run: RunProcess) -> None:
     """A result in the journal that can't be sent, since Redis is frozen before its measurement ends."""
     unsent = place.out / "agent" / "journal" / "unsent"
@@ -81,9 +86,12 @@ def _unsent_result(place: Place, run: RunProcess) -> None:
     while not journalled():
         measuring, redis = run.child("pfpnas_agent.measuring"), run.child("redis-server")
         os.kill(redis, signal.SIGSTOP)
-        # Frozen too late, once the measurement's answer was sent: the next one, then.
         run.until(lambda pid=measuring: journalled() or pid not in run.children(), "the measurement's end")
-        if not journalled():
+        # The journal is written after the measuring process has ended, within milliseconds.
+        deadline = time.monotonic() + JOURNAL_SECONDS
+        while not journalled() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not journalled():  # frozen too late, once the answer was sent: the next one, then
             os.kill(redis, signal.SIGCONT)
 
 
