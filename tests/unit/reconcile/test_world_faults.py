@@ -6,6 +6,7 @@ import pytest
 
 from pfpnas_api.kinds import is_true
 from pfpnas_operator.reconcile.measuring import measure_task
+from pfpnas_operator.report import build_report
 from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of, summary_of
 from support.world import World, figures_of
 
@@ -188,3 +189,13 @@ def test_what_was_decided_is_said_although_redis_is_away() -> None:
         world.tick()
     assert not world.cycle(away_after=0)
     assert {event.reason for event in world.events if event.subject != "digits"} == {"Measured"}
+
+
+@pytest.mark.parametrize("limit", [{"max": "9ms"}, {"maxRelative": "4"}, None])
+def test_status_and_report_judge_the_front_alike(limit: dict[str, str] | None) -> None:
+    constraints = ({"metric": "Latency", **limit},) if limit else ()
+    world = CheckedWorld(make_supernet(), make_experiment(constraints=constraints))
+    run(world, faulty=0)
+    report = build_report(world.supernet, world.experiment, list(world.documents.values()))
+    assert report["hypervolume"] == pytest.approx(world.experiment.status.hypervolume)
+    assert report["hypervolume"] > 0

@@ -5,6 +5,7 @@ from pfpnas_api.scoring.joint import joint_score
 from pfpnas_api.scoring.judgement import Judged, Judgement, is_better, judge, order_key
 from pfpnas_api.scoring.limits import StaticLimit, StaticLimits, static_limits
 from pfpnas_api.scoring.metrics import cost_per_million
+from pfpnas_api.scoring.volume import latency_threshold, reference_latency, relative_hypervolume
 
 __all__ = [
     "FrontPoint",
@@ -18,7 +19,10 @@ __all__ = [
     "is_better",
     "joint_score",
     "judge",
+    "latency_threshold",
     "order_key",
     "pareto_front",
+    "reference_latency",
+    "relative_hypervolume",
     "static_limits",
 ]

@@ -1,10 +1,9 @@
 """The figures of an experiment's status: trials by state, the best, the front and its hypervolume."""
 
 from collections.abc import Sequence
-from statistics import median
 
 from pfpnas_api.kinds import Trial, TrialCounts, find_condition, is_true
-from pfpnas_api.scoring import hypervolume
+from pfpnas_api.scoring import reference_latency, relative_hypervolume
 from pfpnas_operator.reconcile.cycle import Cycle
 from pfpnas_operator.reconcile.summary import front_points, shown_front
 
@@ -27,21 +26,10 @@ def count(cycle: Cycle, active: Sequence[Trial]) -> None:
 
 
 def _hypervolume(cycle: Cycle) -> float | None:
-    points = front_points(cycle.summary.front)
-    if not points:
-        return None
-    reference = _threshold(cycle) or max(point.latency for point in points)
-    return hypervolume(points, reference_latency=reference) / reference
-
-
-def _threshold(cycle: Cycle) -> float | None:
-    """The latency limit in milliseconds, a relative one by the reference model's median over the front."""
-    limit = cycle.experiment.spec.objective.constraint("Latency")
-    if limit is None or not limit.relative:
-        return limit.limit if limit else None
-    latencies = [ranked.metrics.latency_milliseconds for ranked in cycle.summary.front]
-    references = [latency.reference for latency in latencies if latency and latency.reference]
-    return limit.limit * median(references) if references else None
+    measured = [ranked.metrics.latency_milliseconds for ranked in cycle.summary.front]
+    latencies = [latency for latency in measured if latency is not None]
+    reference = reference_latency(cycle.experiment.spec.objective, latencies)
+    return relative_hypervolume(front_points(cycle.summary.front), reference)
 
 
 def announce(cycle: Cycle, trial: Trial) -> None:

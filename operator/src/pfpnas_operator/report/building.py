@@ -8,6 +8,7 @@ from typing import Any
 
 from pfpnas_api.kinds import Constraint, NASExperiment, RankedTrial, Supernet, Trial, find_condition, is_true
 from pfpnas_api.kinds.metrics import TrialMetrics
+from pfpnas_api.scoring import reference_latency
 from pfpnas_api.scoring.metrics import excess, limited_value
 from pfpnas_api.spaces import cost
 from pfpnas_operator.report.anatomy import build_parts
@@ -16,7 +17,7 @@ from pfpnas_operator.report.notes import build_notes
 from pfpnas_operator.report.points import (
     build_points,
     finished_trials,
-    reference_latency,
+    front_latencies,
     standard_error,
     threshold_of,
     with_progress,
@@ -44,9 +45,9 @@ def build_report(supernet: Supernet, experiment: NASExperiment, trials: Sequence
     """
     finished = finished_trials(experiment, trials)
     ranked = experiment.status.best
-    threshold = threshold_of(experiment, finished)
+    latencies = front_latencies(finished)
     points = build_points(finished, best=ranked.trial if ranked else None)
-    reference = reference_latency(points, threshold)
+    reference = reference_latency(experiment.spec.objective, latencies)
     points, front = with_progress(points, finished, reference=reference)
     report = Report(
         **_state(experiment),
@@ -54,7 +55,7 @@ def build_report(supernet: Supernet, experiment: NASExperiment, trials: Sequence
         finished_at=experiment.status.finished_at,
         setup=_setup(experiment, supernet),
         supernet=_supernet(supernet),
-        threshold=threshold,
+        threshold=threshold_of(experiment, latencies),
         counts=_counts(points, running=experiment.status.trials.running),
         best=_best(ranked, experiment, points) if ranked else None,
         points=points,

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from statistics import median
 
 from pfpnas_api.kinds import Accuracy, NASExperiment, Trial, TrialMetrics, find_condition, is_true
-from pfpnas_api.scoring import FrontPoint, Judgement, hypervolume, insert_point, is_better
+from pfpnas_api.kinds.metrics import Latency
+from pfpnas_api.scoring import (
+    FrontPoint,
+    Judgement,
+    insert_point,
+    is_better,
+    latency_threshold,
+    pareto_front,
+    relative_hypervolume,
+)
 from pfpnas_operator.report.schema import Outcome, Point, Threshold
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -22,16 +30,27 @@ def finished_trials(experiment: NASExperiment, trials: Iterable[Trial]) -> list[
     return sorted(mine, key=lambda trial: (trial.status.finished_at or _BEFORE_ALL, trial.metadata.name))
 
 
-def threshold_of(experiment: NASExperiment, finished: Sequence[Trial]) -> Threshold | None:
-    """The latency limit in milliseconds; a relative one by the median of the reference model over all trials."""
-    limit = experiment.spec.objective.constraint("Latency")
+def front_latencies(finished: Sequence[Trial]) -> list[Latency]:
+    """Latencies of the trials on the measured Pareto front of all."""
+    measured = {trial.metadata.name: trial.status.metrics for trial in finished if _outcome(trial) != "Failed"}
+    latencies = {name: metrics.latency_milliseconds for name, metrics in measured.items() if metrics}
+    points = [
+        FrontPoint(metrics.accuracy, metrics.latency_milliseconds.p50, name)
+        for name, metrics in measured.items()
+        if metrics and metrics.accuracy is not None and metrics.latency_milliseconds is not None
+    ]
+    found = (latencies[point.key] for point in pareto_front(points))
+    return [latency for latency in found if latency is not None]
+
+
+def threshold_of(experiment: NASExperiment, front: Sequence[Latency]) -> Threshold | None:
+    """The latency limit in milliseconds; a relative one by the median of the reference model over the front."""
+    objective = experiment.spec.objective
+    limit = objective.constraint("Latency")
     if limit is None:
         return None
-    if not limit.relative:
-        return Threshold(milliseconds=limit.limit)
-    latencies = [trial.status.metrics.latency_milliseconds for trial in finished if trial.status.metrics]
-    references = [latency.reference for latency in latencies if latency and latency.reference]
-    return Threshold(milliseconds=limit.limit * median(references) if references else None, relative=limit.limit)
+    relative = limit.limit if limit.relative else None
+    return Threshold(milliseconds=latency_threshold(objective, front), relative=relative)
 
 
 def build_points(finished: Sequence[Trial], *, best: str | None) -> tuple[Point, ...]:
@@ -85,13 +104,6 @@ def standard_error(metrics: TrialMetrics) -> float | None:
     return Accuracy(value=metrics.accuracy, samples=metrics.accuracy_samples).standard_error
 
 
-def reference_latency(points: Iterable[Point], threshold: Threshold | None) -> float | None:
-    """Where the hypervolume is measured from: the limit, or the slowest trial when there is none."""
-    if threshold and threshold.milliseconds:
-        return threshold.milliseconds
-    return max((p.latency_p50 for p in points if p.latency_p50 and p.accuracy is not None), default=None)
-
-
 def with_progress(
     points: Sequence[Point], finished: Sequence[Trial], *, reference: float | None
 ) -> tuple[tuple[Point, ...], tuple[str, ...]]:
@@ -106,7 +118,7 @@ def with_progress(
                 best = (point.trial, judged)
             if point.accuracy is not None and point.latency_p50 is not None:
                 front = insert_point(front, FrontPoint(point.accuracy, point.latency_p50, point.trial))
-        volume = hypervolume(front, reference_latency=reference) / reference if front and reference else None
+        volume = relative_hypervolume(front, reference)
         so_far = {"best_so_far": best[0], "best_score_so_far": best[1].score} if best else {}
         grown.append(point.model_copy(update={**so_far, "hypervolume": volume}))
     names = tuple(point.key for point in front)
