@@ -151,6 +151,9 @@ def test_the_parts_of_the_best_add_up_to_its_cost() -> None:
     report = build_report(SUPERNET, experiment, trials)
     costs = cost(SPACE, SPACE.parse(report["best"]["architecture"]))
     assert sum(part["macs"] for part in report["architecture"]) == costs.macs == report["best"]["macs"]
+    assert [part["macShare"] for part in report["architecture"]] == [
+        pytest.approx(part["macs"] / costs.macs) for part in report["architecture"]
+    ]
     assert sum(part["parameters"] for part in report["architecture"]) == costs.parameters
 
 

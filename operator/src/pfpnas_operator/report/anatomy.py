@@ -13,23 +13,34 @@ def build_parts(space: SearchSpace, architecture_id: str) -> tuple[Part, ...]:
     architecture = space.parse(architecture_id)
     costs = {row.name: row for row in cost_breakdown(space, architecture)}
     blocks = space.blocks(architecture)
-    end = blocks[-1]
+    end, total = blocks[-1], sum(row.macs for row in costs.values())
     return (
         _plain(
-            "stem", costs["stem"], channels=(3, space.stem_channels), sides=(architecture.resolution, blocks[0].height)
+            "stem",
+            costs["stem"],
+            channels=(3, space.stem_channels),
+            sides=(architecture.resolution, blocks[0].height),
+            total=total,
         ),
-        *(_block(block, costs[block.name]) for block in blocks),
+        *(_block(block, costs[block.name], total=total) for block in blocks),
         _plain(
             "feature",
             costs["feature"],
             channels=(end.out_channels, space.feature_channels),
             sides=(end.out_height, end.out_height),
+            total=total,
         ),
-        _plain("classifier", costs["classifier"], channels=(space.feature_channels, space.classes), sides=(1, 1)),
+        _plain(
+            "classifier",
+            costs["classifier"],
+            channels=(space.feature_channels, space.classes),
+            sides=(1, 1),
+            total=total,
+        ),
     )
 
 
-def _plain(name: str, row: CostRow, *, channels: tuple[int, int], sides: tuple[int, int]) -> Part:
+def _plain(name: str, row: CostRow, *, channels: tuple[int, int], sides: tuple[int, int], total: int) -> Part:
     kernels = {"stem": 3, "feature": 1}
     return Part.model_validate(
         {
@@ -44,12 +55,13 @@ def _plain(name: str, row: CostRow, *, channels: tuple[int, int], sides: tuple[i
             "inResolution": sides[0],
             "outResolution": sides[1],
             "macs": row.macs,
+            "macShare": row.macs / total,
             "parameters": row.parameters,
         }
     )
 
 
-def _block(block: BlockShape, row: CostRow) -> Part:
+def _block(block: BlockShape, row: CostRow, *, total: int) -> Part:
     return Part(
         name=block.name,
         kind="block",
@@ -64,5 +76,6 @@ def _block(block: BlockShape, row: CostRow) -> Part:
         in_resolution=block.height,
         out_resolution=block.out_height,
         macs=row.macs,
+        mac_share=row.macs / total,
         parameters=row.parameters,
     )

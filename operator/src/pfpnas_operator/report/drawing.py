@@ -38,7 +38,7 @@ def draw_architecture(report: Report) -> Markup | None:
     blocks = [part for part in parts if part.kind == "block"]
     description = (
         f"{best.architecture}: input of {parts[0].in_resolution} pixels a side, {len(blocks)} blocks, "
-        f"{count(sum(part.macs for part in parts))} multiply-accumulates. The table below lists every part."
+        f"{count(best.macs)} multiply-accumulates. The table below lists every part."
     )
     kernels = sorted({part.kernel for part in blocks if part.kernel})
     chart = figure(
@@ -116,15 +116,13 @@ def _brackets(parts: Sequence[Part], pitch: float) -> list[Markup]:
 
 
 def _macs(parts: Sequence[Part], pitch: float) -> Markup:
-    total, most = sum(part.macs for part in parts), max(part.macs for part in parts)
+    most = max(part.macs for part in parts)
     shapes = [text(12, _MACS_TOP - 8, "share of the multiply-accumulates", kind="axis")]
     for index, part in enumerate(parts):
         x, height = _LEFT + pitch * (index + 0.5), (_MACS_BOTTOM - _MACS_TOP - 12) * part.macs / most
         width = min(44.0, pitch * 0.68)
         shapes.append(rect(x - width / 2, _MACS_BOTTOM - height, width, height, kind="macs", tip=_tip(part), radius=2))
-        shapes.append(
-            text(x, _MACS_BOTTOM + 14, f"{part.macs / total * 100:.0f} %", kind="part muted", anchor="middle")
-        )
+        shapes.append(text(x, _MACS_BOTTOM + 14, f"{part.mac_share * 100:.0f} %", kind="part muted", anchor="middle"))
     return joined([*shapes, line((_LEFT, _MACS_BOTTOM), (_RIGHT, _MACS_BOTTOM), kind="base")])
 
 
@@ -151,7 +149,6 @@ def _legend(kernels: Sequence[int]) -> Markup:
 
 
 def _table(parts: Sequence[Part]) -> Markup:
-    total = sum(part.macs for part in parts)
     rows = [
         (
             part.name,
@@ -163,7 +160,7 @@ def _table(parts: Sequence[Part]) -> Markup:
             (f"{part.in_resolution}→{part.out_resolution}", part.in_resolution),
             "yes" if part.residual else "no",
             (count(part.macs), part.macs),
-            (percent(part.macs / total), part.macs),
+            (percent(part.mac_share), part.mac_share),
             (count(part.parameters), part.parameters),
         )
         for part in parts

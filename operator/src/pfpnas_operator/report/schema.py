@@ -164,6 +164,8 @@ class Part(Model):
     in_resolution: int
     out_resolution: int
     macs: int
+    mac_share: float
+    """Of the whole net's multiply-accumulates."""
     parameters: int
 
 
