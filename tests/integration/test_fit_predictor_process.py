@@ -1,6 +1,7 @@
 """`fit-predictor` as a real process: what it leaves, and that no subnet is evaluated twice."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE
 from pfpnas_workloads.prediction import AccuracyPredictor
 from support.tiny_supernet import tiny_spec
-from support.training_process import run_workload, start_workload, wait_until
+from support.training_process import run_killed_before_its_manifest, run_workload, start_workload, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,37 @@ def test_killed_one_goes_on_with_the_samples_it_has(trained: Path) -> None:
     samples = json.loads(store.get(manifest.artifacts["samples"].sha256))
     assert len(samples) == 20
     assert {sample["architecture"]: sample["accuracy"] for sample in samples}[marked] == 0.123456
+
+
+def test_killed_before_its_manifest_it_evaluates_nothing_again(trained: Path) -> None:
+    store = FolderStore(trained / "store")
+    job = make_job(trained, "late")
+    assert run_killed_before_its_manifest("fit-predictor", job, trained) == -signal.SIGKILL
+    assert store.read_manifest("late") is None
+    table = store.read_ref("late.samples")
+    assert table is not None
+    assert len(table["samples"]) == 20
+    for sample in table["samples"].values():
+        sample["accuracy"] = 0.123456  # what no evaluation gives
+    store.write_ref("late.samples", table)
+    assert run_workload("fit-predictor", job, trained)[0] == EXIT_DONE
+    manifest = store.read_manifest("late")
+    assert manifest is not None
+    samples = json.loads(store.get(manifest.artifacts["samples"].sha256))
+    assert [sample["accuracy"] for sample in samples] == [0.123456] * 20
+    assert manifest.figures["kendallTau"] == 0  # equal accuracies have no order
+    assert store.read_ref("late.samples") is None
+
+
+def test_a_space_too_small_for_a_predictor_is_bad_input(tmp_path: Path) -> None:
+    single = {"kernelSizes": [3], "expandRatios": [2], "depths": [1]}
+    spec = tiny_spec(searchSpace=single, training={"epochs": 1}).document()
+    assert run_workload("pretrain", {"kind": "Pretrain", "uid": "tiny", "spec": spec}, tmp_path)[0] == EXIT_DONE
+    job = make_job(tmp_path, "single") | {"spec": spec}
+    code, errors = run_workload("fit-predictor", job, tmp_path)
+    assert code == EXIT_BAD_INPUT
+    assert "searchSpace has 1 architectures" in errors
+    assert "Traceback" not in errors
 
 
 def test_missing_checkpoint_is_bad_input(trained: Path) -> None:

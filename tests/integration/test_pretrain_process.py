@@ -5,12 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from pfpnas_api.artifacts import FolderStore
-from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE, EXIT_RETRY
+from pfpnas_api.bus import OperatorBus
+from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE, EXIT_RETRY, PretrainJob
 from pfpnas_workloads.training import load_calibration, load_supernet
 from support.tiny_supernet import tiny_spec
-from support.training_process import run_workload, start_workload, wait_until
+from support.training_process import (
+    first_step,
+    run_killed_before_its_manifest,
+    run_workload,
+    start_workload,
+    wait_until,
+)
+from support.workload_service import workload
 
 
 def make_job(**changes: dict[str, Any]) -> dict[str, Any]:
@@ -68,19 +77,42 @@ def test_killed_training_ends_with_the_same_bits(unbroken: Path, tmp_path: Path,
         process.kill()
         process.communicate()
         assert saved_step(tmp_path) >= step
-    assert run_workload("pretrain", make_job(), tmp_path)[0] == EXIT_DONE
+    saved = saved_step(tmp_path)
+    code, errors = run_workload("pretrain", make_job(), tmp_path)
+    assert code == EXIT_DONE
+    assert first_step(errors) == saved >= kills[-1]  # from the start it would come to the same bits
     assert outcome(tmp_path) == outcome(unbroken)
 
 
-def test_sigterm_saves_the_step_it_is_at(unbroken: Path, tmp_path: Path) -> None:
-    job = make_job()
-    process = start_workload("pretrain", job, tmp_path)
-    wait_until(lambda: saved_step(tmp_path) >= 4, process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode in (EXIT_RETRY, EXIT_DONE)  # Done only if it had ended by then
-    assert run_workload("pretrain", job, tmp_path)[0] == EXIT_DONE
+def test_killed_before_its_manifest_it_trains_no_step_again(unbroken: Path, tmp_path: Path) -> None:
+    assert run_killed_before_its_manifest("pretrain", make_job(), tmp_path) == -signal.SIGKILL
+    assert store_of(tmp_path).read_manifest("tiny") is None
+    code, errors = run_workload("pretrain", make_job(), tmp_path)
+    assert code == EXIT_DONE
+    assert first_step(errors) == 20
     assert outcome(tmp_path) == outcome(unbroken)
+    assert store_of(tmp_path).read_ref("tiny.checkpoint") is None
+
+
+def test_sigterm_saves_the_step_it_is_at(redis_client: Redis, redis_url: str, tmp_path: Path) -> None:
+    """So long a training saves nothing of itself before its last step, which it never reaches."""
+    training = {"epochs": 2000, "checkpointEvery": 1_000_000}
+    job = PretrainJob(uid="tiny", spec=tiny_spec(training=training))
+    folder = tmp_path / "store"
+
+    def reached() -> bool:
+        progress = OperatorBus(redis_client).progress("tiny")
+        return progress is not None and progress.done > 0
+
+    with workload("pretrain", job=job, store=folder, redis_url=redis_url) as process:
+        process.until(reached)
+        assert saved_step(tmp_path) == 0
+        assert process.terminate() == EXIT_RETRY
+        saved = saved_step(tmp_path)
+        assert saved > 0
+        assert f"stopped at step {saved}" in process.log.read_text()
+    with workload("pretrain", job=job, store=folder, redis_url=redis_url) as process:
+        process.until(lambda: f"starts at step {saved} of" in process.log.read_text())
 
 
 def test_another_seed_ends_elsewhere(unbroken: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,6 +30,31 @@ def run_workload(command: str, document: dict[str, Any], folder: Path) -> tuple[
     process = start_workload(command, document, folder)
     _, errors = process.communicate(timeout=DEADLINE_SECONDS)
     return process.returncode, errors.decode()
+
+
+def run_killed_before_its_manifest(command: str, document: dict[str, Any], folder: Path) -> int:
+    """All the work done, then ended as `kill -9` does, in the moment before the manifest is written; its exit code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / f"{document['uid']}.json"
+    job.write_text(json.dumps(document))
+    environment = {**os.environ, ENV_ARTIFACTS: str(folder / "store"), "OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, "-c", _KILLED_BEFORE_ITS_MANIFEST, command, "--job", str(job)]
+    return subprocess.run(arguments, env=environment, check=False, timeout=DEADLINE_SECONDS).returncode
+
+
+_KILLED_BEFORE_ITS_MANIFEST = """
+import os, signal
+from pfpnas_api.artifacts import ArtifactStore
+from pfpnas_workloads.cli import main
+ArtifactStore.write_manifest = lambda store, manifest: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
+
+
+def first_step(errors: str) -> int:
+    """The step at which a training says that it starts."""
+    (found,) = re.findall(r"starts at step (\d+) of", errors)
+    return int(found)
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:

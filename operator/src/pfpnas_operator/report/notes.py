@@ -84,7 +84,7 @@ def _measuring(report: Report) -> Iterator[str]:
     if threshold is not None and threshold.relative is not None and threshold.milliseconds is not None:
         yield (
             f"The latency limit is {threshold.relative:g} times the reference model, measured beside each candidate. "
-            f"The line at {milliseconds(threshold.milliseconds)} uses the median reference of the trials on the front, so "
+            f"The line at {milliseconds(threshold.milliseconds)} uses the median reference of the front's trials, so "
             "a point close to it may lie on the other side by its own reference."
         )
 
