@@ -134,8 +134,11 @@ def test_trials_withdrawn_for_want_of_time_go_on_with_more_of_it(
     assert records.summary.tuned == 2 - len(names_of)
 
 
-def test_builds_that_failed_with_their_host_are_tried_again_when_nothing_else_came_of_it(tmp_path: Path) -> None:
-    records, again = _again(tmp_path, _failed("NoTrialSucceeded"), make_trial(0, "Failed", reason="BuildFailed"))
+@pytest.mark.parametrize("reason", ["BuildFailed", "DeviceUnavailable", "BlobMissing"])
+def test_trials_that_failed_with_their_host_are_tried_again_when_nothing_else_came_of_it(
+    tmp_path: Path, reason: str
+) -> None:
+    records, again = _again(tmp_path, _failed("NoTrialSucceeded"), make_trial(0, "Failed", reason=reason))
     assert list(again) == ["digits-00000"]
     assert not is_true(records.experiment.status.conditions, "Failed")
 

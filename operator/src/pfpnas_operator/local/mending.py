@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet, SupernetStatus, Trial, is_true
-from pfpnas_api.messages import EXPERIMENT_REASONS
+from pfpnas_api.messages import EXPERIMENT_REASONS, RETRY_REASONS
 from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
@@ -14,8 +14,8 @@ from pfpnas_operator.reconcile.ending import NO_SUCCESS, TOO_MANY, budget_raised
 from pfpnas_operator.reconcile.reviving import FORGIVEN, failure_of, revived
 from pfpnas_operator.reconcile.search import overdue
 
-HOSTS = frozenset({"BuildFailed"})
-"""Reasons of a failed trial that a full disk or a lack of memory has too."""
+HOSTS = RETRY_REASONS | {"BlobMissing", "BuildFailed"}
+"""Reasons of a failed trial that a full disk, a lack of memory or a busy device has too."""
 
 MENDABLE = EXPERIMENT_REASONS | HOSTS | {"BadInput", "JobFailed"}
 """Failures of an experiment that the same command may outlive: data put in place, a disk that is no longer full."""
