@@ -162,7 +162,7 @@ def test_the_public_predictor_has_its_word_beside_each_suggestion(
     operator = OperatorBus(redis_client)
     with workload("tune", job=tune_job(predictor=artifact), store=store, redis_url=redis_url) as process:
         ask(operator, 2)
-        assert [s.public_accuracy for s in answered(operator, process, 2)] == [0.625, 0.625]
+        assert [s.predicted.public_accuracy for s in answered(operator, process, 2)] == [0.625, 0.625]
 
 
 def test_a_predictor_of_another_space_is_refused_by_name(redis_url: str, store: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pfpnas_api.kinds.common import ArtifactRef, Model
+from pfpnas_api.kinds.common import ArtifactRef, Digest, Model
 from pfpnas_api.kinds.experiment import ObjectiveSpec, TunerSpec
+from pfpnas_api.kinds.prediction import PredictionSpec
 from pfpnas_api.kinds.supernet import SearchSpaceSpec, SupernetSpec
 from pfpnas_api.messages import BuildRequest
 
@@ -55,6 +56,9 @@ class TuneJob(Model):
     classes: Annotated[int, Field(ge=2)]
     objective: ObjectiveSpec
     tuner: TunerSpec
+    prediction: PredictionSpec = PredictionSpec()
+    checkpoint: Digest | None = None
+    """The weights that are searched now: accuracies of other ones are stale. None: all count."""
     predictor: ArtifactRef | None = None
     """The public accuracy predictor."""
 

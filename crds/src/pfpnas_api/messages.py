@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pfpnas_api.kinds.common import ArtifactRef, Digest, Model
-from pfpnas_api.kinds.experiment import Alias
+from pfpnas_api.kinds.experiment import Alias, MetricName
 from pfpnas_api.kinds.metrics import Accuracy, Latency, Positive
+from pfpnas_api.kinds.prediction import PredictedMetrics, PredictorStatus
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """A stream's entries stay in memory of every reader; anything bigger is an artifact."""
@@ -204,7 +205,13 @@ class LogEntry(Message):
     score: Finite | None = None
     accuracy: Finite | None = None
     latency_ms: Finite | None = None
+    reference_ms: Finite | None = None
+    """The reference model's p50 beside it."""
+    ratios: dict[MetricName, Finite] = {}
+    """What is measured and limited, as a share of its limit: above 1 breaks it, for Throughput too (limit/value)."""
     violation: Finite | None = None
+    checkpoint: Digest | None = None
+    """Of the weights that were measured."""
 
 
 class Suggestion(Message):
@@ -213,8 +220,10 @@ class Suggestion(Message):
     index: Annotated[int, Field(ge=0)]
     architecture: Annotated[str, Field(max_length=512)] | None = None
     origin: Literal["Tuner", "Random"] = "Tuner"
-    public_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The public predictor's word on it, where there is a predictor."""
+    predicted: PredictedMetrics | None = None
+    """What the predictors say of it, as far as there are any."""
+    predictor: PredictorStatus | None = None
+    """How good the private predictors are that chose it; told once a refit."""
     exhausted: Literal["SpaceExhausted", "NoFeasibleArchitecture"] | None = None
     closest: Annotated[str, Field(max_length=512)] | None = None
     """With NoFeasibleArchitecture: the architecture that comes closest to the limits known beforehand."""

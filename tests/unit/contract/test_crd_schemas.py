@@ -184,7 +184,7 @@ BAD = [
     ("NASExperiment", "spec.objective.constraints", [{"metric": "Latency", "max": 85}]),
     ("NASExperiment", "spec.objective.constraints", [{"metric": "Latency", "max": "-85ms"}]),
     ("NASExperiment", "spec.objective.constraints", [{"metric": "FLOPs", "max": "1M"}] * 2),
-    ("NASExperiment", "spec.tuner.algorithm", "NSGA2"),
+    ("NASExperiment", "spec.tuner.algorithm", "Hyperband"),
     ("Trial", "spec.architecture", "R16 K3"),
     ("Trial", "spec.origin", "Me"),
     ("Trial", "status.artifact", {"sha256": DIGEST.upper(), "size": 7}),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.kinds import NASExperiment, Trial
+from pfpnas_api.kinds import NASExperiment, PredictedMetrics, Trial
 from pfpnas_api.messages import LogEntry, Suggestion
 from pfpnas_operator.reconcile import LogView, Plan, reconcile_experiment
 from pfpnas_operator.reconcile.search import awaits_suggestions
@@ -53,7 +53,8 @@ def test_what_was_asked_for_is_not_asked_for_again() -> None:
 
 def test_suggestions_become_trials() -> None:
     suggestions = suggest(0, 1)
-    suggestions[1] = suggestions[1].model_copy(update={"public_accuracy": 0.75, "origin": "Random"})
+    predicted = PredictedMetrics(public_accuracy=0.75)
+    suggestions[1] = suggestions[1].model_copy(update={"predicted": predicted, "origin": "Random"})
     plan = decide(make_experiment(), suggestions=suggestions)
     first, second = plan.create_trials
     assert (first.metadata.name, first.spec.index, first.spec.origin) == ("digits-00000", 0, "Tuner")

@@ -15,18 +15,22 @@ from pfpnas_api.kinds.common import (
 from pfpnas_api.kinds.experiment import (
     METRIC_UNITS,
     Constraint,
+    ConvergenceSpec,
     Evaluation,
+    Finalist,
     MeasurementSpec,
     NASExperiment,
     NASExperimentSpec,
     NASExperimentStatus,
     ObjectiveSpec,
     RankedTrial,
+    Remeasurement,
     TargetSpec,
     TrialCounts,
     TunerSpec,
 )
 from pfpnas_api.kinds.metrics import Accuracy, Latency, TrialMetrics
+from pfpnas_api.kinds.prediction import PredictedMetrics, PredictionSpec, PredictorStatus, RegressionQuality
 from pfpnas_api.kinds.supernet import (
     DATASET_CLASSES,
     AccuracyPredictorSpec,
@@ -41,7 +45,7 @@ from pfpnas_api.kinds.supernet import (
     SupernetStatus,
     TrainingSpec,
 )
-from pfpnas_api.kinds.trial import PredictedMetrics, Trial, TrialSpec, TrialStatus
+from pfpnas_api.kinds.trial import Repeat, Trial, TrialSpec, TrialStatus
 
 __all__ = [
     "API_VERSION",
@@ -56,8 +60,10 @@ __all__ = [
     "CheckpointStatus",
     "Condition",
     "Constraint",
+    "ConvergenceSpec",
     "DatasetSpec",
     "Evaluation",
+    "Finalist",
     "Latency",
     "LocalReference",
     "MeasurementSpec",
@@ -67,7 +73,12 @@ __all__ = [
     "NASExperimentStatus",
     "ObjectiveSpec",
     "PredictedMetrics",
+    "PredictionSpec",
+    "PredictorStatus",
     "RankedTrial",
+    "RegressionQuality",
+    "Remeasurement",
+    "Repeat",
     "SearchSpaceSpec",
     "ShapesSpec",
     "StageProgress",

@@ -14,7 +14,8 @@ from pfpnas_api.kinds.common import (
     Resource,
     Timestamp,
 )
-from pfpnas_api.kinds.metrics import Accuracy, TrialMetrics
+from pfpnas_api.kinds.metrics import Accuracy, Latency, TrialMetrics
+from pfpnas_api.kinds.prediction import PredictionSpec, PredictorStatus
 from pfpnas_api.quantities import COUNT, DECIMAL, DURATION, ENERGY, RATE, SIZE, AnyQuantity, Between, Decimal, Quantity
 
 Alias = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -163,6 +164,8 @@ class ObjectiveSpec(Model):
     ConstraintFirst: feasible beats infeasible, then the smaller violation, then accuracy."""
     penalty_coefficient: Decimal = "0.2"
     """Factor of latency/threshold in PenalizedAccuracy."""
+    goal: Annotated[Decimal, Between(0, 1)] | None = None
+    """A trial that keeps every limit and scores at least this ends the search, 0 to 1."""
     constraints: Annotated[
         tuple[Constraint, ...],
         Field(
@@ -188,12 +191,22 @@ class ObjectiveSpec(Model):
 class TunerSpec(Model):
     """Who proposes architectures."""
 
-    algorithm: Literal["TPE", "RandomSearch", "Anneal"] = "TPE"
+    algorithm: Literal["TPE", "RandomSearch", "Anneal", "NSGA2"] = "TPE"
     """How the next architecture is chosen."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Same seed and same results, same suggestions."""
     pseudo_trials: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """Draws judged by the predictors for every batch of real trials. Kept, without effect as yet."""
+    """Draws of the algorithm that the private predictors judge at every refit; the best of them are measured.
+    0: every draw of the algorithm is measured, nothing is predicted."""
+
+
+class ConvergenceSpec(Model):
+    """When a search is taken to have converged."""
+
+    patience: Annotated[int, Field(ge=2, le=100_000)]
+    """Finished trials in a row without a gain that end the search."""
+    min_gain: Annotated[Decimal, Between(0, 1)] = "0.001"
+    """Relative growth of the front's hypervolume that counts as a gain, 0 to 1."""
 
 
 class BudgetSpec(Model):
@@ -207,6 +220,10 @@ class BudgetSpec(Model):
     """More failed trials than this end the experiment as failed."""
     max_duration_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
     """Of the search, from its first trial; no new trial is started after it."""
+    convergence: ConvergenceSpec | None = None
+    """Ends the search early when its front no longer grows; left out, the budget is spent whole."""
+    finalists: Annotated[int, Field(ge=1, le=5)] = 3
+    """Best trials that are measured again at the end, before the best of them is named."""
 
 
 class TrialTemplate(Model):
@@ -239,8 +256,17 @@ class NASExperimentSpec(Model):
     target: TargetSpec
     objective: ObjectiveSpec = ObjectiveSpec()
     tuner: TunerSpec = TunerSpec()
+    predictor: PredictionSpec = PredictionSpec()
     budget: BudgetSpec
     trial_template: TrialTemplate = TrialTemplate()
+    warm_start_from: Annotated[
+        tuple[LocalReference, ...],
+        Field(
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Other experiments over the same search space, of this namespace: what they found best is measured here first."""
 
     @model_validator(mode="after")
     def _cost_needs_a_price(self) -> "NASExperimentSpec":
@@ -279,10 +305,31 @@ class RankedTrial(Model):
         return self.metrics.accuracy
 
 
-class Evaluation(Model):
-    """One net scored once on the private test split at the end: the best, and the baselines to compare it with."""
+class Remeasurement(Model):
+    """One more measurement of a trial, by a fresh process on the same split."""
 
-    name: Literal["best", "largest", "smallest", "untrained", "rawPixels"]
+    repetition: Annotated[int, Field(ge=1, le=1000)]
+    latency_milliseconds: Latency | None = None
+    accuracy: Accuracy | None = None
+
+
+class Finalist(Model):
+    """One of the best trials, measured again at the end so that luck does not decide."""
+
+    trial: Annotated[str, Field(max_length=63)]
+    remeasurements: Annotated[tuple[Remeasurement, ...], Field(max_length=4)] = ()
+    attempts: Count = 0
+    """Times that an agent claimed the measurement under way."""
+    reason: Annotated[str, Field(max_length=64)] | None = None
+    """Why it could not be measured again, if so."""
+    ranked: RankedTrial | None = None
+    """The trial by the medians of all its measurements; None until they are there."""
+
+
+class Evaluation(Model):
+    """One net scored once on the private test split at the end: the finalists, and baselines to compare them with."""
+
+    name: Literal["best", "finalist", "largest", "smallest", "untrained", "rawPixels"]
     architecture: Annotated[str, Field(max_length=512)] | None = None
     """None for raw pixels."""
     artifact: ArtifactRef | None = None
@@ -312,7 +359,10 @@ class NASExperimentStatus(Model):
     """Measured Pareto front (accuracy against latency), at most 20 points, best scores first."""
     hypervolume: float | None = None
     """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
-    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=5)] = ()
+    predictor: PredictorStatus | None = None
+    finalists: Annotated[tuple[Finalist, ...], Field(max_length=5)] = ()
+    """The best trials by their scores, measured again."""
+    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=9)] = ()
     attempts: dict[str, Count] = Field(default={}, max_length=16)
     """Times that each of the experiment's own Jobs and builds was started."""
     refused_results: Count = 0

@@ -9,13 +9,15 @@ from pfpnas_api.kinds.common import (
     ArtifactRef,
     Conditions,
     Count,
+    Digest,
     LocalReference,
     Model,
     Resource,
     Timestamp,
     is_true,
 )
-from pfpnas_api.kinds.metrics import TrialMetrics
+from pfpnas_api.kinds.metrics import Accuracy, Latency, TrialMetrics
+from pfpnas_api.kinds.prediction import PredictedMetrics
 
 _IMMUTABLE: JsonDict = {"rule": "self == oldSelf", "message": "a Trial's spec is immutable: make a new Trial"}
 _INDEX_IS_THE_TUNERS: JsonDict = {
@@ -23,7 +25,7 @@ _INDEX_IS_THE_TUNERS: JsonDict = {
     "message": "index belongs to the tuner's own trials only",
 }
 
-Origin = Literal["Tuner", "Random", "User"]
+Origin = Literal["Tuner", "Random", "User", "WarmStart"]
 
 
 class TrialSpec(Model):
@@ -46,10 +48,11 @@ class TrialSpec(Model):
         return self
 
 
-class PredictedMetrics(Model):
-    """What the predictors said before it was measured."""
+class Repeat(Model):
+    """The second measurement of a trial: how far it is from the first is noise."""
 
-    public_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    latency_milliseconds: Latency | None = None
+    accuracy: Accuracy | None = None
 
 
 class TrialStatus(Model):
@@ -58,11 +61,16 @@ class TrialStatus(Model):
     observed_generation: Count = 0
     conditions: Conditions = ()
     metrics: TrialMetrics | None = None
+    repeat: Repeat | None = None
+    """Of a share of the trials only; the score is of the first measurement."""
     predicted: PredictedMetrics | None = None
+    """What the predictors said before it was measured."""
     score: float | None = None
     feasible: bool | None = None
     violation: Annotated[float, Field(ge=0)] | None = None
     artifact: ArtifactRef | None = None
+    checkpoint: Digest | None = None
+    """SHA-256 of the supernet's checkpoint from which it was built: its accuracy holds for those weights only."""
     build_attempts: Count = 0
     """Builds started, those for a lost blob included."""
     measure_attempts: Count = 0

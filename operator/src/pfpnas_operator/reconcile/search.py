@@ -8,7 +8,6 @@ from pfpnas_api.kinds import (
     LocalReference,
     Metadata,
     NASExperiment,
-    PredictedMetrics,
     Trial,
     TrialMetrics,
     TrialSpec,
@@ -107,9 +106,6 @@ def overdue(experiment: NASExperiment, now: datetime) -> str | None:
 
 
 def _trial(experiment: NASExperiment, suggestion: Suggestion, architecture: str, now: datetime) -> Trial:
-    predicted = None
-    if suggestion.public_accuracy is not None:
-        predicted = PredictedMetrics(public_accuracy=suggestion.public_accuracy)
     return Trial(
         metadata=Metadata(name=names.trial(experiment, suggestion.index), namespace=experiment.metadata.namespace),
         spec=TrialSpec(
@@ -118,7 +114,7 @@ def _trial(experiment: NASExperiment, suggestion: Suggestion, architecture: str,
             index=suggestion.index,
             origin=suggestion.origin,
         ),
-        status=TrialStatus(predicted=predicted, created_at=now),
+        status=TrialStatus(predicted=suggestion.predicted, created_at=now),
     )
 
 

@@ -74,6 +74,8 @@ def _tune(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Job
         classes=checkpoint.classes,
         objective=spec.objective,
         tuner=spec.tuner,
+        prediction=spec.predictor,
+        checkpoint=checkpoint.sha256,
         predictor=predictor.artifact if predictor else None,
     )
     return JobRequest(name=name, workload="tune", document=document)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pfpnas_api.artifacts import ArtifactStore
-from pfpnas_api.kinds import ArtifactRef
+from pfpnas_api.kinds import ArtifactRef, PredictedMetrics
 from pfpnas_api.messages import Suggestion
 from pfpnas_api.spaces import SearchSpace
 from pfpnas_workloads.prediction import AccuracyPredictor, PredictorError
@@ -35,4 +35,6 @@ def with_prediction(suggestion: Suggestion, predictor: AccuracyPredictor | None)
     if predictor is None or suggestion.architecture is None:
         return suggestion
     (accuracy,) = predictor.predict([predictor.space.parse(suggestion.architecture)])
-    return suggestion.model_copy(update={"public_accuracy": float(accuracy)})
+    predicted = suggestion.predicted or PredictedMetrics()
+    predicted = predicted.model_copy(update={"public_accuracy": float(accuracy)})
+    return suggestion.model_copy(update={"predicted": predicted})
