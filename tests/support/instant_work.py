@@ -1,0 +1,75 @@
+"""Builders and agents that cost nothing: `instant_work.py builds | measurements …`, each a process of its own.
+
+They speak the real bus; only the work is left out. A candidate's bytes are its architecture's name, and what is
+measured follows from its digest.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.bus import AgentBus, GroupMissing, WorkerBus, WorkloadBus, connect
+from pfpnas_api.jobs import Manifest
+from pfpnas_api.kinds.metrics import Accuracy, Latency
+from pfpnas_api.messages import Heartbeat, MeasureResult, MeasureTask
+
+BEAT_EVERY = 50
+"""Answers between two heartbeats, besides those of an idle moment."""
+
+
+def figures(task: MeasureTask) -> MeasureResult:
+    """A result as a measurement would give it, drawn from the candidate's digest."""
+    drawn = hashlib.sha256((task.model.sha256 if task.model else task.task_id).encode()).digest()
+    p50 = 1 + drawn[0] / 256
+    latency = Latency(p50=p50, p90=1.1 * p50, mad=0.01, runs=64, reference=1.0)
+    return MeasureResult(
+        task_id=task.task_id, latency=latency, accuracy=Accuracy(value=0.5 + drawn[1] / 1024, samples=360), seconds=0.0
+    )
+
+
+def measurements(url: str, pool: str) -> None:
+    """Answer every task of a pool."""
+    bus, idle = AgentBus(connect(url), pool=pool, agent="instant"), Heartbeat(state="Idle")
+    bus.beat(idle)
+    answered = 0
+    while True:
+        try:
+            claim = bus.next()
+        except GroupMissing:
+            claim = None
+        if claim is None or answered % BEAT_EVERY == 0:
+            bus.beat(idle)
+        if claim is not None:
+            if claim.task is not None:
+                bus.answer(figures(claim.task))
+            bus.acknowledge(claim)
+            answered += 1
+
+
+def builds(url: str, experiment: str, artifacts: str) -> None:
+    """Answer every build of an experiment: its artifact and its manifest are really written."""
+    client, store = connect(url), FolderStore(Path(artifacts))
+    bus, bell = WorkerBus(client, experiment=experiment, worker="instant"), WorkloadBus(client)
+    while True:
+        claim = bus.next()
+        if claim is None:
+            continue
+        if claim.request is not None:
+            model = store.put(claim.request.architecture.encode())
+            store.write_manifest(Manifest(uid=claim.request.uid, outcome="Done", artifacts={"model": model}))
+            bell.push(claim.request.pool, model, store)
+            bell.ring(claim.request.uid)
+        bus.acknowledge(claim)
+
+
+WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (builds, measurements)}
+
+if __name__ == "__main__":
+    try:
+        WORK[sys.argv[1]](*sys.argv[2:])
+    except RedisError:  # the run is over, and its server gone
+        sys.exit(0)
