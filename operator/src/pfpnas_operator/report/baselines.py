@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Literal
 
-from pfpnas_api.kinds import Evaluation
-from pfpnas_operator.report.schema import Baseline
+from pfpnas_api.kinds import Evaluation, NASExperiment
+from pfpnas_operator.report.schema import Baseline, BaselineName
 
-_LABELS = {
+_LABELS: dict[Literal["best", "largest", "smallest", "untrained", "rawPixels"], str] = {
     "best": "Best found",
     "largest": "Largest subnet",
     "smallest": "Smallest subnet",
@@ -15,32 +16,38 @@ _LABELS = {
 }
 
 
-def build_baselines(evaluations: Sequence[Evaluation], *, feasible: bool) -> tuple[Baseline, ...]:
+def build_baselines(
+    evaluations: Sequence[Evaluation], *, feasible: bool, other: NASExperiment | None = None
+) -> tuple[Baseline, ...]:
     """A row for every evaluation, the best first; while no trial is `feasible`, it is the closest that is compared.
 
+    The other finalists are no baselines: they have a table of their own. The best of the `other` search is one.
     The error of a difference is that of two independent shares. All nets see the same images, which makes the real
     error smaller; how much can't be known from counts alone.
     """
-    best = next((e for e in evaluations if e.name == "best"), None)
-    ordered = sorted(evaluations, key=lambda e: list(_LABELS).index(e.name))
-    rows = [_row(evaluation, best) for evaluation in ordered]
+    scored = {evaluation.name: evaluation for evaluation in evaluations}
+    best = scored.get("best")
+    rows = [_row(name, label, scored[name], best) for name, label in _LABELS.items() if name in scored]
+    if rows and other is not None:
+        label = f"Found by {other.spec.tuner.algorithm}"
+        rows += [_row("otherSearch", label, one, best) for one in other.status.evaluations if one.name == "best"]
     if feasible:
         return tuple(rows)
     return tuple(row.model_copy(update={"label": row.label.replace("Best", "Closest")}) for row in rows)
 
 
-def _row(evaluation: Evaluation, best: Evaluation | None) -> Baseline:
+def _row(name: BaselineName, label: str, evaluation: Evaluation, best: Evaluation | None) -> Baseline:
     accuracy = evaluation.accuracy
     row = Baseline(
-        name=evaluation.name,
-        label=_LABELS[evaluation.name],
+        name=name,
+        label=label,
         accuracy=accuracy.value if accuracy else None,
         standard_error=accuracy.standard_error if accuracy else None,
         samples=accuracy.samples if accuracy else None,
         latency=evaluation.latency_ms,
         missing=None if accuracy else evaluation.reason or "not measured yet",
     )
-    if accuracy is None or best is None or best.accuracy is None or evaluation.name == "best":
+    if accuracy is None or best is None or best.accuracy is None or name == "best":
         return row
     difference = best.accuracy.value - accuracy.value
     error = sqrt(best.accuracy.standard_error**2 + accuracy.standard_error**2)

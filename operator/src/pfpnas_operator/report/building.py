@@ -6,14 +6,26 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from pfpnas_api.kinds import Constraint, NASExperiment, RankedTrial, Supernet, Trial, find_condition, is_true
+from pfpnas_api.kinds import (
+    Constraint,
+    NASExperiment,
+    NASExperimentStatus,
+    RankedTrial,
+    Supernet,
+    Trial,
+    find_condition,
+    is_true,
+)
 from pfpnas_api.kinds.metrics import TrialMetrics
 from pfpnas_api.scoring import reference_latency
 from pfpnas_api.scoring.metrics import excess, limited_value
 from pfpnas_api.spaces import cost
 from pfpnas_operator.report.anatomy import build_parts
 from pfpnas_operator.report.baselines import build_baselines
+from pfpnas_operator.report.finalists import build_finalists
+from pfpnas_operator.report.forecasts import build_predictors
 from pfpnas_operator.report.notes import build_notes
+from pfpnas_operator.report.other_search import Search, build_other
 from pfpnas_operator.report.points import (
     build_points,
     finished_trials,
@@ -26,6 +38,7 @@ from pfpnas_operator.report.schema import (
     Best,
     Counts,
     Durations,
+    End,
     Failure,
     Limit,
     Point,
@@ -37,11 +50,13 @@ from pfpnas_operator.report.schema import (
 from pfpnas_operator.report.units import of_metric
 
 
-def build_report(supernet: Supernet, experiment: NASExperiment, trials: Sequence[Trial]) -> dict[str, Any]:
+def build_report(
+    supernet: Supernet, experiment: NASExperiment, trials: Sequence[Trial], *, other: Search | None = None
+) -> dict[str, Any]:
     """The report as JSON values, camelCase, `version` 1; `Report` is its schema.
 
     Trials of other experiments and unfinished ones are counted or passed over, so all documents of a folder may be
-    given. Nothing is read but the documents.
+    given. `other` is a search for the same thing to compare with. Nothing is read but the documents.
     """
     finished = finished_trials(experiment, trials)
     ranked = experiment.status.best
@@ -49,20 +64,25 @@ def build_report(supernet: Supernet, experiment: NASExperiment, trials: Sequence
     points = build_points(finished, best=ranked.trial if ranked else None)
     reference = reference_latency(experiment.spec.objective, latencies)
     points, front = with_progress(points, finished, reference=reference)
+    status, feasible = experiment.status, ranked is None or ranked.feasible
     report = Report(
         **_state(experiment),
+        ended=_ended(experiment),
         started_at=experiment.status.started_at,
         finished_at=experiment.status.finished_at,
         setup=_setup(experiment, supernet),
         supernet=_supernet(supernet),
         threshold=threshold_of(experiment, latencies),
-        counts=_counts(points, running=experiment.status.trials.running),
+        counts=_counts(points, status),
         best=_best(ranked, experiment, points) if ranked else None,
         points=points,
         front=front,
         hypervolume=points[-1].hypervolume if points else None,
         hypervolume_latency=reference,
-        baselines=build_baselines(experiment.status.evaluations, feasible=ranked is None or ranked.feasible),
+        baselines=build_baselines(status.evaluations, feasible=feasible, other=other.experiment if other else None),
+        finalists=build_finalists(status, points),
+        predictors=build_predictors(status.predictor, finished, points),
+        other_search=build_other(other, points, finished, reference=reference) if other else None,
         architecture=build_parts(supernet.space(), ranked.architecture) if ranked else (),
         failures=_failures(points),
         durations=_durations(supernet, experiment, finished),
@@ -83,6 +103,14 @@ def _state(experiment: NASExperiment) -> dict[str, Any]:
     return {"state": state, "reason": condition.reason, "message": condition.message or None} if condition else {}
 
 
+def _ended(experiment: NASExperiment) -> End | None:
+    """Why the search, as apart from what came of it, is over."""
+    searching = find_condition(experiment.status.conditions, "Searching")
+    if experiment.status.search_finished_at is None or searching is None or searching.status != "False":
+        return None
+    return End(reason=searching.reason, message=searching.message or None)
+
+
 def _setup(experiment: NASExperiment, supernet: Supernet) -> Setup:
     spec = experiment.spec
     return Setup(
@@ -96,8 +124,12 @@ def _setup(experiment: NASExperiment, supernet: Supernet) -> Setup:
         penalty_coefficient=spec.objective.penalty_coefficient,
         algorithm=spec.tuner.algorithm,
         seed=spec.tuner.seed,
+        pseudo_trials=spec.tuner.pseudo_trials,
         max_trials=spec.budget.max_trials,
         parallel_trials=spec.budget.parallel_trials,
+        goal=spec.objective.goal,
+        patience=spec.budget.convergence.patience if spec.budget.convergence else None,
+        warm_start_from=tuple(reference.name for reference in spec.warm_start_from),
         limits=tuple(_limit(constraint, experiment, supernet) for constraint in spec.objective.constraints),
     )
 
@@ -140,15 +172,20 @@ def _supernet(supernet: Supernet) -> SupernetFigures:
     )
 
 
-def _counts(points: Sequence[Point], *, running: int) -> Counts:
-    outcomes = Counter(point.outcome for point in points)
+def _counts(points: Sequence[Point], status: NASExperimentStatus) -> Counts:
+    outcomes, origins = Counter(point.outcome for point in points), Counter(point.origin for point in points)
     return Counts(
         finished=len(points),
         feasible=outcomes["Feasible"],
         infeasible=outcomes["Infeasible"],
         failed=outcomes["Failed"],
-        running=running,
+        running=status.trials.running,
         accuracy_skipped=sum(point.accuracy_skipped for point in points),
+        measurements=points[-1].measurements if points else 0,
+        warm_started=origins["WarmStart"],
+        by_hand=origins["User"],
+        refused_results=status.refused_results,
+        replicates=status.replicates,
     )
 
 

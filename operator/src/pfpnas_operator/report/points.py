@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from pfpnas_api.kinds import Accuracy, NASExperiment, Trial, TrialMetrics, find_condition, is_true
 from pfpnas_api.kinds.metrics import Latency
@@ -14,6 +15,7 @@ from pfpnas_api.scoring import (
     pareto_front,
     relative_hypervolume,
 )
+from pfpnas_operator.report.forecasts import forecast_of
 from pfpnas_operator.report.schema import Outcome, Point, Threshold
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -55,15 +57,20 @@ def threshold_of(experiment: NASExperiment, front: Sequence[Latency]) -> Thresho
 
 def build_points(finished: Sequence[Trial], *, best: str | None) -> tuple[Point, ...]:
     """A point for every finished trial; progress and front are added by `with_progress`."""
-    return tuple(_point(trial, order, best=best) for order, trial in enumerate(finished, start=1))
+    spent = accumulate(2 if trial.status.repeat else 1 for trial in finished)
+    return tuple(
+        _point(trial, order, measurements=measurements, best=best)
+        for order, (trial, measurements) in enumerate(zip(finished, spent, strict=True), start=1)
+    )
 
 
-def _point(trial: Trial, order: int, *, best: str | None) -> Point:
+def _point(trial: Trial, order: int, *, measurements: int, best: str | None) -> Point:
     status, metrics = trial.status, trial.status.metrics or TrialMetrics()
     latency = metrics.latency_milliseconds
     return Point(
         trial=trial.metadata.name,
         order=order,
+        measurements=measurements,
         architecture=trial.spec.architecture,
         origin=trial.spec.origin,
         outcome=_outcome(trial),
@@ -79,6 +86,7 @@ def _point(trial: Trial, order: int, *, best: str | None) -> Point:
         parameters=metrics.parameters,
         model_bytes=metrics.model_bytes,
         predicted_accuracy=status.predicted.public_accuracy if status.predicted else None,
+        forecast=forecast_of(status.predicted),
         best=trial.metadata.name == best,
     )
 

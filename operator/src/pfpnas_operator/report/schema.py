@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pfpnas_api.kinds import RegressionQuality
 from pfpnas_api.kinds.common import Model, Timestamp
 
 REPORT_VERSION = 1
 
 State = Literal["Running", "Succeeded", "NoFeasible", "Failed"]
 Outcome = Literal["Feasible", "Infeasible", "Failed"]
+BaselineName = Literal["best", "largest", "smallest", "untrained", "rawPixels", "otherSearch"]
 
 
 class Limit(Model):
@@ -35,8 +37,16 @@ class Setup(Model):
     penalty_coefficient: str
     algorithm: str
     seed: int
+    pseudo_trials: int = 0
+    """Draws that the predictors judge at every refit; 0: every draw is measured."""
     max_trials: int
     parallel_trials: int
+    goal: str | None = None
+    """Score that ends the search."""
+    patience: int | None = None
+    """Finished trials without a gain that end the search."""
+    warm_start_from: tuple[str, ...] = ()
+    """Experiments whose best were measured here first."""
     limits: tuple[Limit, ...] = ()
 
 
@@ -69,12 +79,29 @@ class Threshold(Model):
     """As a multiple of the reference model, when it was written so."""
 
 
+class Forecast(Model):
+    """What the private predictors said of a trial before it was measured; intervals hold 90 % of the measurements."""
+
+    labels: int | None = None
+    """Measurements that they were fitted to."""
+    latency: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    feasible: float | None = None
+    """Probability of keeping every limit."""
+
+
 class Point(Model):
     """One finished trial; figures are missing where it failed or its accuracy was skipped."""
 
     trial: str
     order: int
     """Place in the order of finishing, from 1."""
+    measurements: int
+    """Spent once this one had finished: its order, and one more for every trial so far that was measured twice."""
     architecture: str
     origin: str
     outcome: Outcome
@@ -92,6 +119,7 @@ class Point(Model):
     model_bytes: int | None = None
     predicted_accuracy: float | None = None
     """The public accuracy that the predictor expected."""
+    forecast: Forecast | None = None
     on_front: bool = False
     best: bool = False
     best_so_far: str | None = None
@@ -133,7 +161,7 @@ class Best(Model):
 class Baseline(Model):
     """One net on the private test split, and how far the best is ahead of it."""
 
-    name: Literal["best", "largest", "smallest", "untrained", "rawPixels"]
+    name: BaselineName
     label: str
     accuracy: float | None = None
     standard_error: float | None = None
@@ -146,6 +174,111 @@ class Baseline(Model):
     difference_in_errors: float | None = None
     missing: str | None = None
     """Why there is no figure."""
+
+
+class Finalist(Model):
+    """One of the best trials, measured again at the end."""
+
+    trial: str
+    architecture: str
+    best: bool = False
+    measurements: int
+    """All of it, the first one included."""
+    first_score: float | None = None
+    first_latency: float | None = None
+    """p50."""
+    first_accuracy: float | None = None
+    score: float | None = None
+    """By the medians of all its measurements; None while they are not there."""
+    latency: float | None = None
+    accuracy: float | None = None
+    feasible: bool | None = None
+    reason: str | None = None
+    """Why it could not be measured again."""
+    test_accuracy: float | None = None
+    test_standard_error: float | None = None
+    test_samples: int | None = None
+
+
+class Predicted(Model):
+    """One private predictor, by what it said before the measurement, and in cross-validation."""
+
+    trials: int = 0
+    """Trials that were predicted, and then measured."""
+    error: float | None = None
+    """Over them; latency: mean absolute percentage error as a fraction of 1; accuracy: mean absolute error."""
+    coverage: float | None = None
+    """Share of them inside the 90 % interval that was predicted."""
+    noise_floor: float | None = None
+    """The error that a perfect predictor would show."""
+    cross_validation: RegressionQuality | None = None
+    """Of the last fit."""
+
+
+class Refit(Model):
+    """The private predictors of one moment."""
+
+    labels: int
+    """Measurements that they were fitted to."""
+    kendall_tau: float
+    """Of the joint score, in cross-validation."""
+
+
+class Predictors(Model):
+    """The private predictors."""
+
+    labels: int = 0
+    """Measurements of the last fit."""
+    repeats: int = 0
+    """Pairs of measurements behind the noise floors."""
+    kendall_tau: float | None = None
+    """Of the joint score by the last fit, in cross-validation."""
+    latency: Predicted = Predicted()
+    accuracy: Predicted = Predicted()
+    refits: tuple[Refit, ...] = ()
+    """By rising number of measurements."""
+
+
+class Progress(Model):
+    """How far a search was after some measurements."""
+
+    measurements: int
+    score: float | None = None
+    """Of the best so far."""
+    hypervolume: float | None = None
+
+
+class Reached(Model):
+    """The best of a search after some measurements."""
+
+    trial: str
+    architecture: str
+    feasible: bool
+    score: float | None = None
+    accuracy: float | None = None
+    latency: float | None = None
+    hypervolume: float | None = None
+
+
+class OtherSearch(Model):
+    """Another search for the same thing, to compare this one with, such as random search."""
+
+    experiment: str
+    algorithm: str
+    seed: int
+    pseudo_trials: int
+    measurements: int
+    """All that it has spent."""
+    progress: tuple[Progress, ...] = ()
+    """After every trial, judged from the same point as this search."""
+    compared_at: int
+    """Measurements that both have spent."""
+    own: Reached | None = None
+    """This search's best after so many."""
+    other: Reached | None = None
+    """The other's."""
+    caught_up_at: int | None = None
+    """Measurements after which this search's best was as good as the other's after `compared_at`; None: it never was."""
 
 
 class Part(Model):
@@ -196,6 +329,22 @@ class Counts(Model):
     failed: int
     running: int
     accuracy_skipped: int
+    measurements: int = 0
+    """Finished trials, those that were measured twice counted twice."""
+    warm_started: int = 0
+    """Trials that other experiments found best."""
+    by_hand: int = 0
+    refused_results: int = 0
+    """Answers that can't be true, or that nobody asked for: thrown away."""
+    replicates: int = 0
+    """Answers to what had been answered: thrown away."""
+
+
+class End(Model):
+    """Why the search ended."""
+
+    reason: str
+    message: str | None = None
 
 
 class Report(Model):
@@ -205,6 +354,7 @@ class Report(Model):
     state: State
     reason: str | None = None
     message: str | None = None
+    ended: End | None = None
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     setup: Setup
@@ -220,6 +370,10 @@ class Report(Model):
     hypervolume_latency: float | None = None
     """Its reference point: the latency limit, or the slowest of the front."""
     baselines: tuple[Baseline, ...] = ()
+    finalists: tuple[Finalist, ...] = ()
+    predictors: Predictors | None = None
+    """None where nothing was predicted."""
+    other_search: OtherSearch | None = None
     architecture: tuple[Part, ...] = ()
     failures: tuple[Failure, ...] = ()
     durations: Durations = Durations()
