@@ -3,6 +3,16 @@
 from pfpnas_api.spaces.architecture import MAX_ID_LENGTH, Architecture, ArchitectureError, BlockGene, parse_id
 from pfpnas_api.spaces.cost import Cost, CostRow, cost, cost_breakdown
 from pfpnas_api.spaces.genes import GeneRow
+from pfpnas_api.spaces.matrix import (
+    GeneMatrix,
+    active_mask,
+    canonical,
+    check_matrix,
+    sample_matrix,
+    static_costs,
+    to_architectures,
+    to_matrix,
+)
 from pfpnas_api.spaces.shapes import BlockShape
 from pfpnas_api.spaces.space import SearchSpace
 from pfpnas_api.spaces.tables import (
@@ -38,13 +48,21 @@ __all__ = [
     "BlockShape",
     "Cost",
     "CostRow",
+    "GeneMatrix",
     "GeneRow",
     "Layout",
     "SearchSpace",
     "SearchSpaceError",
     "StageRow",
+    "active_mask",
+    "canonical",
+    "check_matrix",
     "cost",
     "cost_breakdown",
     "make_divisible",
     "parse_id",
+    "sample_matrix",
+    "static_costs",
+    "to_architectures",
+    "to_matrix",
 ]

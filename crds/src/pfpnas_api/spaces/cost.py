@@ -39,7 +39,7 @@ class CostRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class LayerSize:
     """One convolution with its BatchNorm, or the classifier with its bias; `pixels` of output."""
 
     weights: int
@@ -48,6 +48,7 @@ class _Layer:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates for one image."""
         return self.weights * self.pixels
 
 
@@ -57,7 +58,7 @@ def cost(space: SearchSpace, architecture: Architecture) -> Cost:
     Raises:
         ArchitectureError: `architecture` is not of `space`.
     """
-    layers = _layers(space, architecture)
+    layers = part_layers(space, architecture)
     convolutions = [layer for name, part in layers if name != "classifier" for layer in part]
     classifier = layers[-1][1][0]
     macs = sum(layer.macs for layer in convolutions) + classifier.macs
@@ -78,34 +79,39 @@ def cost_breakdown(space: SearchSpace, architecture: Architecture) -> tuple[Cost
     Raises:
         ArchitectureError: `architecture` is not of `space`.
     """
-    return tuple(_row(name, part) for name, part in _layers(space, architecture))
+    return tuple(_row(name, part) for name, part in part_layers(space, architecture))
 
 
-def _row(name: str, part: list[_Layer]) -> CostRow:
+def _row(name: str, part: list[LayerSize]) -> CostRow:
     values_per_channel = 1 if name == "classifier" else 2  # a bias, or BatchNorm's scale and shift
     parameters = sum(layer.weights + values_per_channel * layer.channels for layer in part)
     return CostRow(name, sum(layer.macs for layer in part), parameters)
 
 
-def _layers(space: SearchSpace, architecture: Architecture) -> list[tuple[str, list[_Layer]]]:
+def part_layers(space: SearchSpace, architecture: Architecture) -> list[tuple[str, list[LayerSize]]]:
+    """The layers of every part, in order; the names are those of `CostRow`.
+
+    Raises:
+        ArchitectureError: `architecture` is not of `space`.
+    """
     blocks = space.blocks(architecture)
     stem, feature = space.stem_channels, space.feature_channels
     last = blocks[-1]
     stem_pixels = strided(architecture.resolution, space.table.stem_stride) ** 2
     return [
-        ("stem", [_Layer(3 * 9 * stem, stem, stem_pixels)]),
+        ("stem", [LayerSize(3 * 9 * stem, stem, stem_pixels)]),
         *((block.name, _block_layers(block)) for block in blocks),
-        ("feature", [_Layer(last.out_channels * feature, feature, last.out_height**2)]),
-        ("classifier", [_Layer(feature * space.classes, space.classes, 1)]),
+        ("feature", [LayerSize(last.out_channels * feature, feature, last.out_height**2)]),
+        ("classifier", [LayerSize(feature * space.classes, space.classes, 1)]),
     ]
 
 
-def _block_layers(block: BlockShape) -> list[_Layer]:
+def _block_layers(block: BlockShape) -> list[LayerSize]:
     mid, out_pixels = block.mid_channels, block.out_height**2
     layers = [
-        _Layer(mid * block.kernel**2, mid, out_pixels),
-        _Layer(mid * block.out_channels, block.out_channels, out_pixels),
+        LayerSize(mid * block.kernel**2, mid, out_pixels),
+        LayerSize(mid * block.out_channels, block.out_channels, out_pixels),
     ]
     if block.has_expansion:
-        layers.insert(0, _Layer(block.in_channels * mid, mid, block.height**2))
+        layers.insert(0, LayerSize(block.in_channels * mid, mid, block.height**2))
     return layers
