@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pfpnas_api.spaces import Architecture, SearchSpace
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, active_mask, to_matrix
 
 Array = NDArray[np.float32]
 
@@ -22,15 +22,16 @@ def encode(space: SearchSpace, architectures: Sequence[Architecture]) -> Array:
     Raises:
         ArchitectureError: One of `architectures` is not of `space`.
     """
-    genes = [gene for gene in space.genes() if gene.kind != "depth"]
+    return encode_matrix(space, to_matrix(space, architectures))
+
+
+def encode_matrix(space: SearchSpace, matrix: GeneMatrix) -> Array:
+    """The same code of the rows of an `(n, genes)` matrix, `(n, width(space))`."""
     kept = [index for index, gene in enumerate(space.genes()) if gene.kind != "depth"]
-    starts = np.cumsum([0] + [len(gene.values) for gene in genes])[:-1]
-    code = np.zeros((len(architectures), width(space)), np.float32)
-    for row, architecture in enumerate(architectures):
-        chosen = np.array(space.to_genes(architecture))[kept]
-        active = np.array(space.active(architecture))[kept]
-        code[row, (starts + chosen)[active]] = 1
-    return code
+    columns, active = matrix[:, kept], active_mask(space, matrix)[:, kept]
+    genes = [space.genes()[index] for index in kept]
+    parts = [(columns[:, [i]] == np.arange(len(gene.values))) & active[:, [i]] for i, gene in enumerate(genes)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def width(space: SearchSpace) -> int:
