@@ -2,17 +2,26 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
-from pfpnas_api.spaces import Architecture, SearchSpace
+from pfpnas_api.kinds import PredictedMetrics, PredictorStatus
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace
 
-RANDOM_SUGGESTIONS: Final = 8
-"""The first suggestions of a model-based tuner are uniform: it needs something to learn from."""
+if TYPE_CHECKING:
+    from pfpnas_workloads.tuning.worth import Forecast
+
+DESIGN_SUGGESTIONS: Final = 10
+"""The first suggestions are a design that fills the space: a model needs something to learn from."""
 
 RESULTS_NEEDED: Final = 4
 """With fewer results than this there is no good and bad to tell apart, however many trials are under way."""
+
+Origin: TypeAlias = Literal["Tuner", "Random"]
+
+Foresee: TypeAlias = "Callable[[GeneMatrix], Forecast]"
+"""What the predictors expect of `(n, genes)` canonical rows."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +31,33 @@ class Observation:
     Attributes:
         architecture: What was tried.
         loss: Finite, less is better; None while the trial is under way.
+        accuracy: On the private data, as a fraction; None when it was skipped, is stale, or the trial failed.
+        latency_ms: p50.
+        reference_ms: p50 of the reference model beside it.
+        ratios: Limited metrics as shares of their limits; above 1 breaks it.
     """
 
     architecture: Architecture
     loss: float | None = None
+    accuracy: float | None = None
+    latency_ms: float | None = None
+    reference_ms: float | None = None
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
 
 class Tuner(ABC):
     """Proposes architectures.
 
-    A tuner keeps nothing between calls, so that a restarted one goes on as if it had never stopped. It need not care
-    for limits and duplicates: `propose` asks again. A tuner that has predictors judge its draws first is one more
-    subclass, around another tuner.
+    A tuner keeps nothing between calls but what it could compute again, so that a restarted one goes on as if it had
+    never stopped. It need not care for limits and duplicates: `propose` asks again.
 
     Args:
         space: Where it searches.
         seed: Of all its draws.
     """
+
+    designed: ClassVar[bool] = True
+    """Whether its first trials are a design that fills the space; random search is to stay what it is called."""
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         self.space, self.seed = space, seed
@@ -49,14 +68,44 @@ class Tuner(ABC):
 
         Args:
             index: The tuner's number of the trial, from 0.
-            history: All other trials, oldest first; those under way have no loss.
+            history: All other trials: results in the order in which they came, then those under way, without a loss.
             draw: How many proposals for this index were turned down before.
         """
 
-    def origin(self, index: int, history: Sequence[Observation]) -> Literal["Tuner", "Random"]:
-        """Whether this index is the tuner's own choice, or drawn uniformly so that it has something to learn from."""
-        results = sum(observation.loss is not None for observation in history)
-        return "Random" if index < RANDOM_SUGGESTIONS or results < RESULTS_NEEDED else "Tuner"
+    @abstractmethod
+    def draws(self, count: int, history: Sequence[Observation], *, seed: int, foresee: Foresee) -> GeneMatrix:
+        """Many draws from what the algorithm knows after `history`, without learning in between.
+
+        Args:
+            count: How many predictions may be spent.
+            history: All trials to learn from.
+            seed: Of these draws.
+            foresee: What the predictors expect; only an algorithm that breeds from its own draws asks them.
+
+        Returns:
+            At most `count` canonical rows; they may repeat, and lie outside the limits.
+        """
+
+    def starting(self, index: int, history: Sequence[Observation]) -> bool:
+        """Whether there is too little to learn from as yet."""
+        return index < DESIGN_SUGGESTIONS or len(results(history)) < RESULTS_NEEDED
+
+    def origin(self, index: int, history: Sequence[Observation]) -> Origin:
+        """Whether this index is the tuner's own choice, or drawn so that it has something to learn from."""
+        return "Random" if self.starting(index, history) else "Tuner"
+
+    def predicted(self, architecture: Architecture, history: Sequence[Observation]) -> PredictedMetrics | None:
+        """What its predictors say of an architecture, if it has any."""
+        return None
+
+    def quality(self, history: Sequence[Observation]) -> PredictorStatus | None:
+        """How good its predictors are, if it has any."""
+        return None
+
+
+def results(history: Sequence[Observation]) -> list[Observation]:
+    """The trials that ended, in the order in which they did."""
+    return [observation for observation in history if observation.loss is not None]
 
 
 def fresh_seed(seed: int, index: int, *, purpose: str) -> int:

@@ -5,51 +5,69 @@ is left out of its record, so that the model of a gene learns only from trials i
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
-from hyperopt import JOB_STATE_DONE, JOB_STATE_RUNNING, STATUS_NEW, STATUS_OK, Domain, Trials, hp, rand
+import numpy as np
+from hyperopt import JOB_STATE_DONE, JOB_STATE_RUNNING, STATUS_NEW, STATUS_OK, Domain, Trials, hp
+from numpy.typing import ArrayLike
 
-from pfpnas_api.spaces import Architecture, SearchSpace
-from pfpnas_workloads.tuning._base import Observation, Tuner, fresh_seed
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, canonical
+from pfpnas_workloads.tuning._base import Foresee, Observation, Tuner, fresh_seed
 
 Document: TypeAlias = dict[str, Any]
 """One of hyperopt's trials."""
+
+Choices: TypeAlias = Mapping[str, ArrayLike]
+"""By gene: the index of its value in each of some draws, `(draws,)`, as a float."""
 
 _STATES: Final = {True: (JOB_STATE_DONE, STATUS_OK), False: (JOB_STATE_RUNNING, STATUS_NEW)}
 """By whether there is a loss. Never JOB_STATE_ERROR: hyperopt forgets such trials, and proposes them again."""
 
 
 class HyperoptTuner(Tuner):
-    """A tuner that is one of hyperopt's algorithms; uniform draws until it has something to learn from."""
+    """A tuner that is one of hyperopt's algorithms."""
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         super().__init__(space, seed=seed)
-        choices = {gene.name: len(gene.values) for gene in space.genes() if len(gene.values) > 1}
+        self.counts = {gene.name: len(gene.values) for gene in space.genes() if len(gene.values) > 1}
         # Half a step beyond both ends, so that rounding gives every value the same share.
-        self._labels = {name: hp.quniform(name, -0.5, count - 0.5, 1) for name, count in choices.items()}
-        self._domain = Domain(_never_evaluated, self._labels) if self._labels else None
+        labels = {name: hp.quniform(name, *ends(count), 1) for name, count in self.counts.items()}
+        self._domain = Domain(_never_evaluated, labels) if labels else None
 
     @abstractmethod
     def ask(self, new_id: int, domain: Domain, trials: Trials, seed: int) -> list[Document]:
         """One of hyperopt's `suggest` functions: one document for one new id."""
 
+    @abstractmethod
+    def ask_many(self, count: int, domain: Domain, trials: Trials, seed: int) -> Choices:
+        """`count` independent draws, each as `ask` would draw it after the same trials."""
+
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:
         if self._domain is None:
             return self.space.minimum()  # there is no other
-        ask = self.ask if self.origin(index, history) == "Tuner" else _ask_randomly
         trials = self._trials(history, self._domain.cmd)
-        (document,) = ask(len(history), self._domain, trials, fresh_seed(self.seed, index, purpose=f"draw {draw}"))
-        return self._architecture(document["misc"]["vals"])
+        seed = fresh_seed(self.seed, index, purpose=f"draw {draw}")
+        (document,) = self.ask(len(history), self._domain, trials, seed)
+        (row,) = self._matrix(document["misc"]["vals"], count=1)
+        return self.space.from_genes(row.tolist())
+
+    def draws(self, count: int, history: Sequence[Observation], *, seed: int, foresee: Foresee) -> GeneMatrix:
+        if self._domain is None:
+            return self._matrix({}, count=count)
+        trials = self._trials(history, self._domain.cmd)
+        return self._matrix(self.ask_many(count, self._domain, trials, seed), count=count)
 
     def _trials(self, history: Sequence[Observation], command: object) -> Trials:
         trials = Trials()
+        documents = []
         for number, observation in enumerate(history):
             state, status = _STATES[observation.loss is not None]
             result = {"status": status} | ({} if observation.loss is None else {"loss": observation.loss})
             choices = self._choices(number, observation) | {"cmd": command}
             (document,) = trials.new_trial_docs([number], [None], [result], [choices])
-            trials.insert_trial_doc(document | {"state": state})
+            documents.append(document | {"state": state})
+        trials.insert_trial_docs(documents)
         trials.refresh()
         return trials
 
@@ -57,21 +75,22 @@ class HyperoptTuner(Tuner):
         """What was chosen, in hyperopt's form: per label a list of one, or of none where the gene is inactive."""
         architecture = observation.architecture
         rows = zip(self.space.genes(), self.space.to_genes(architecture), self.space.active(architecture), strict=True)
-        values = {gene.name: [float(at)] if acts else [] for gene, at, acts in rows if gene.name in self._labels}
+        values = {gene.name: [float(at)] if acts else [] for gene, at, acts in rows if gene.name in self.counts}
         ids = {name: [number] * len(value) for name, value in values.items()}
         return {"tid": number, "workdir": None, "idxs": ids, "vals": values}
 
-    def _architecture(self, values: dict[str, list[float]]) -> Architecture:
-        indices = [
-            min(max(round(values[gene.name][0]), 0), len(gene.values) - 1) if gene.name in self._labels else 0
-            for gene in self.space.genes()
-        ]
-        return self.space.from_genes(indices)
+    def _matrix(self, choices: Choices, *, count: int) -> GeneMatrix:
+        """Draws as canonical rows, `(count, genes)`."""
+        matrix = np.zeros((count, len(self.space.genes())), np.int8)
+        for column, gene in enumerate(self.space.genes()):
+            if gene.name in choices:
+                matrix[:, column] = np.clip(np.rint(choices[gene.name]), 0, len(gene.values) - 1)
+        return canonical(self.space, matrix)
 
 
-def _ask_randomly(new_id: int, domain: Domain, trials: Trials, seed: int) -> list[Document]:
-    documents: list[Document] = rand.suggest([new_id], domain, trials, seed)
-    return documents
+def ends(count: int) -> tuple[float, float]:
+    """Between which numbers a gene of `count` values is drawn before it is rounded."""
+    return -0.5, count - 0.5
 
 
 def _never_evaluated(_: object) -> NoReturn:

@@ -13,32 +13,39 @@ class Ledger:
 
     A trial is known by its index; one by hand, which has none, by its architecture. What is no architecture of the
     space is passed over.
+
+    Args:
+        space: That is searched.
+        checkpoint: Digest of the weights that are searched: accuracies of other ones are stale. None: all count.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        self._trials: dict[int | str, Observation] = {}
+    def __init__(self, space: SearchSpace, *, checkpoint: str | None = None) -> None:
+        self._space, self._checkpoint = space, checkpoint
+        self._under_way: dict[int | str, Observation] = {}
+        self._ended: dict[int | str, Observation] = {}
 
     def add(self, entry: LogEntry) -> None:
         """Take in what a `Started` or `Finished` entry says."""
         key, architecture = self._key(entry), self.architecture(entry.architecture)
-        known = self._trials.get(key) if key is not None else None
+        known = self._ended.get(key) or self._under_way.get(key) if key is not None else None
         architecture = architecture or (known.architecture if known else None)
         if key is None or architecture is None or entry.event == "Ask":
             return
         if entry.event == "Finished":
-            self._trials[key] = Observation(architecture, loss_of(entry))
-        else:
-            self._trials.setdefault(key, Observation(architecture))
+            self._under_way.pop(key, None)
+            self._ended[key] = self._result(architecture, entry)
+        elif known is None:
+            self._under_way[key] = Observation(architecture)
 
     def expect(self, index: int, architecture: Architecture) -> None:
         """Count a suggestion as under way: it will be started."""
-        self._trials.setdefault(index, Observation(architecture))
+        if index not in self._ended:
+            self._under_way.setdefault(index, Observation(architecture))
 
     @property
     def history(self) -> Sequence[Observation]:
-        """All trials, in the order in which they became known."""
-        return tuple(self._trials.values())
+        """The results in the order in which they came, then the trials under way in the order of their beginning."""
+        return (*self._ended.values(), *self._under_way.values())
 
     def architecture(self, text: str | None) -> Architecture | None:
         """The architecture of an id, if it is one of the space."""
@@ -46,6 +53,22 @@ class Ledger:
             return None if text is None else self._space.parse(text)
         except ArchitectureError:
             return None
+
+    def _result(self, architecture: Architecture, entry: LogEntry) -> Observation:
+        loss = loss_of(entry)
+        if entry.outcome not in ("Scored", "Infeasible"):
+            return Observation(architecture, loss)
+        return Observation(
+            architecture,
+            loss,
+            accuracy=None if self._is_stale(entry) else entry.accuracy,
+            latency_ms=entry.latency_ms,
+            reference_ms=entry.reference_ms,
+            ratios=entry.ratios,
+        )
+
+    def _is_stale(self, entry: LogEntry) -> bool:
+        return self._checkpoint is not None and entry.checkpoint is not None and entry.checkpoint != self._checkpoint
 
     @staticmethod
     def _key(entry: LogEntry) -> int | str | None:

@@ -1,13 +1,15 @@
 """The part of a space that keeps the limits known beforehand: those that follow from the architecture alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pfpnas_api.kinds import ObjectiveSpec
 from pfpnas_api.scoring import StaticLimits, static_limits
-from pfpnas_api.spaces import Architecture, SearchSpace, cost
+from pfpnas_api.scoring.limits import STATIC_FIELDS
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, canonical, cost, static_costs, to_matrix
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class Region:
         """Whether an architecture keeps all limits."""
         return not self.limits.limits or not self.limits.broken(cost(self.space, architecture))
 
+    def keeps(self, matrix: GeneMatrix) -> NDArray[np.bool_]:
+        """Whether each of `(n, genes)` rows keeps all limits, `(n,)`."""
+        within = np.ones(len(matrix), np.bool_)
+        if self.limits.limits and len(matrix):
+            costs = static_costs(self.space, matrix)
+            for limit in self.limits.limits:
+                within &= costs[STATIC_FIELDS[limit.metric]] <= limit.limit
+        return within
+
+    def matrix(self, architectures: Sequence[Architecture]) -> GeneMatrix:
+        """The architectures' canonical rows, `(n, genes)`."""
+        return to_matrix(self.space, architectures)
+
     def brought_within(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """The architecture with random genes lowered, one after the other, until it keeps the limits.
 
@@ -38,6 +53,34 @@ class Region:
         """
         while not self.contains(architecture):
             architecture = _lowered(self.space, architecture, rng)
+        return architecture
+
+    def lowered(self, matrix: GeneMatrix, rng: np.random.Generator) -> GeneMatrix:
+        """Canonical `(n, genes)` rows with random genes lowered until each keeps the limits: `brought_within` of many.
+
+        The smallest architecture has to keep them.
+        """
+        matrix = matrix.copy()
+        outside = np.flatnonzero(~self.keeps(matrix))
+        while len(outside):
+            rows = matrix[outside]
+            at = np.where(rows > 0, rng.random(rows.shape), -1.0).argmax(axis=1)  # one gene of each above its least
+            each = np.arange(len(rows))
+            rows[each, at] = rng.integers(rows[each, at])
+            matrix[outside] = rows = canonical(self.space, rows)
+            outside = outside[~self.keeps(rows)]
+        return matrix
+
+    def grown(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """An architecture with random genes raised, one after the other, until no further step keeps the limits.
+
+        The largest of all where nothing is limited; within limits one of those that use them up.
+        """
+        while steps := list(larger(self.space, architecture)):
+            kept = np.flatnonzero(self.keeps(self.matrix(steps)))
+            if not len(kept):
+                break
+            architecture = steps[int(rng.choice(kept))]
         return architecture
 
 
