@@ -12,6 +12,8 @@ from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
 from pfpnas_operator.local.agent import AgentError, PrivateDataUnreadable, check_target
+from pfpnas_operator.local.baseline import given_baseline
+from pfpnas_operator.local.baseline_run import perform_beside
 from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
 from pfpnas_operator.local.observer import Records
@@ -35,6 +37,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as experiment.budget.maxTrials=12."),
 ]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        metavar="random|DIR",
+        help="Compare with another search for the same thing: `random` makes one by random search, with as many "
+        "measurements, in the folder's own baseline/; or the folder of a run that is there.",
+    ),
+]
 Name = Annotated[str | None, typer.Option("--experiment", help="Which one, where there are several.")]
 
 
@@ -50,10 +60,12 @@ def run(
         bool, typer.Option("--agent/--no-agent", help="Start the agent of agent.yaml here, or wait for others.")
     ] = True,
     overrides: Set = None,
+    baseline: Baseline = None,
 ) -> None:
     """Train, search and measure on this machine; the same command goes on where it stopped.
 
-    PATHs hold a Supernet, a NASExperiment, and (unless --no-agent) the agent's agent.yaml.
+    PATHs hold a Supernet, a NASExperiment, and (unless --no-agent) the agent's agent.yaml. With --baseline random,
+    random search measures as often once the search has ended, and the report shows what the tuner has gained.
 
     Exit codes: 0 done; 2 invalid input, nothing was started; 3 no feasible architecture (the closest is reported);
     130 interrupted; 1 anything else that failed.
@@ -67,7 +79,9 @@ def run(
         overrides=tuple(overrides or ()),
     )
     voice = Voice(out=Console(), errors=Console(stderr=True))
-    raise typer.Exit(_guarded(lambda: perform(request, voice)))
+    if baseline is None:
+        raise typer.Exit(_guarded(lambda: perform(request, voice)))
+    raise typer.Exit(_guarded(lambda: perform_beside(request, voice, baseline=baseline)))
 
 
 @app.command()
@@ -100,11 +114,19 @@ def status(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of another run to compare with; default: its own baseline/."),
+    ] = None,
+) -> None:
     """Write report.json and report.html of a run anew, also while it runs."""
 
     def write() -> int:
-        page = write_report(RunFolder(folder), _records(folder))
+        records = _records(folder)
+        other = given_baseline(baseline, records.supernet, records.experiment) if baseline else None
+        page = write_report(RunFolder(folder), records, baseline=other)
         typer.echo(f"wrote {page} and {page.with_suffix('.json')}")
         return DONE
 

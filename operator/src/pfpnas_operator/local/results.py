@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pfpnas_api.artifacts import write_atomically
 from pfpnas_api.kinds import RankedTrial, Supernet
 from pfpnas_operator.local.agent import LocalAgent
+from pfpnas_operator.local.baseline import own_baseline
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.report import build_report, render_html
@@ -58,14 +60,20 @@ def write_deployable(folder: RunFolder, records: Records, agent: LocalAgent) -> 
     return agent.export(model, dataset=spec.target.dataset, out=target)
 
 
-def write_report(folder: RunFolder, records: Records) -> Path:
+def report_of(folder: RunFolder, records: Records, *, baseline: Records | None = None) -> dict[str, Any]:
+    """The report's values, beside a baseline that is given, or the one that lies in the run's folder."""
+    other = baseline or own_baseline(folder, records)
+    trials = [*records.finished, *records.active.values()]
+    return build_report(records.supernet, records.experiment, trials, other=other)
+
+
+def write_report(folder: RunFolder, records: Records, *, baseline: Records | None = None) -> Path:
     """`report.json` and `report.html`.
 
     Raises:
         ArtifactError: the folder can't be written.
     """
-    trials = [*records.finished, *records.active.values()]
-    report = build_report(records.supernet, records.experiment, trials)
+    report = report_of(folder, records, baseline=baseline)
     write_atomically(folder.root / "report.json", json.dumps(report, indent=2).encode() + b"\n")
     page = folder.root / "report.html"
     write_atomically(page, render_html(report).encode())

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -23,10 +23,10 @@ from pfpnas_operator.local.mending import mended
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import preflight
 from pfpnas_operator.local.progress import Display, Pace, opening_lines, picture
-from pfpnas_operator.local.results import write_best, write_deployable, write_report
+from pfpnas_operator.local.results import report_of, write_best, write_deployable, write_report
 from pfpnas_operator.local.server import RedisUnavailable
 from pfpnas_operator.reconcile import Event, ExperimentObserved
-from pfpnas_operator.report import build_report, summary_lines
+from pfpnas_operator.report import summary_lines
 
 FULL_BYTES = 2**20
 """With less room than this a disk is as good as full."""
@@ -67,15 +67,12 @@ def perform(request: RunRequest, voice: Voice) -> int:
         DocumentError, FolderError, DataMissing, AgentError, RedisUnavailable, ArtifactError: nothing had been started.
         KeyboardInterrupt: stopped before or after the search itself, or a second time.
     """
-    documents = load(request.paths, overrides=request.overrides)
-    experiment = choose(documents, request.experiment)
-    supernet = documents.supernet_of(experiment)
-    trials = by_hand(documents.trials, experiment)
-    mine = replace(documents, experiments=(experiment,), supernets=(supernet,), trials=trials)
-    for warning in cross_check(mine):
+    wanted = wish(request)
+    supernet, experiment, trials = wanted.supernets[0], wanted.experiments[0], wanted.trials
+    for warning in cross_check(wanted):
         voice.complain(f"warning: {warning}", style="yellow")
-    config = agent_config(documents, wanted=request.local_agent)
-    folder = RunFolder(request.out or Path("runs") / experiment.metadata.name)
+    config = wanted.agent_config_path
+    folder = folder_of(request, experiment)
     with _terminable(), folder.lock():
         now = datetime.now(UTC)
         records, again = mended(folder, Records.of(*begin_or_resume(folder, supernet, experiment)), now=now)
@@ -93,6 +90,27 @@ def perform(request: RunRequest, voice: Voice) -> int:
         for line in opening_lines(records, folder.root, config):
             voice.say(line)
         return _drive(request, folder, records, config, voice)
+
+
+def wish(request: RunRequest) -> Documents:
+    """The one experiment that is asked for, with what belongs to it.
+
+    Raises:
+        DocumentError: the documents are wrong, or don't say which experiment, or lack the agent's file.
+    """
+    documents = load(request.paths, overrides=request.overrides)
+    experiment = choose(documents, request.experiment)
+    return Documents(
+        supernets=(documents.supernet_of(experiment),),
+        experiments=(experiment,),
+        trials=by_hand(documents.trials, experiment),
+        agent_config_path=agent_config(documents, wanted=request.local_agent),
+    )
+
+
+def folder_of(request: RunRequest, experiment: NASExperiment) -> RunFolder:
+    """The run's folder."""
+    return RunFolder(request.out or Path("runs") / experiment.metadata.name)
 
 
 @contextmanager
@@ -191,8 +209,7 @@ def _after(folder: RunFolder, records: Records, config: Path | None, voice: Voic
 def _conclude(folder: RunFolder, records: Records, voice: Voice) -> int:
     code, complaint = outcome(folder, records)
     if records.experiment.status.started_at is not None:
-        report = build_report(records.supernet, records.experiment, records.finished)
-        for line in summary_lines(report):
+        for line in summary_lines(report_of(folder, records)):
             voice.say(line)
         voice.say(f"report: {folder.root / 'report.html'}")
     if complaint:

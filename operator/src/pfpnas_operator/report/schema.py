@@ -278,7 +278,7 @@ class OtherSearch(Model):
     other: Reached | None = None
     """The other's."""
     caught_up_at: int | None = None
-    """Measurements after which this search's best was as good as the other's after `compared_at`; None: it never was."""
+    """Measurements until this search's best was as good as the other's after `compared_at`; None: it never was."""
 
 
 class Part(Model):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pfpnas_operator.report.schema import Baseline, Best, Report, read_report
+from pfpnas_operator.report.schema import Baseline, Best, Predictors, Reached, Report, read_report
 from pfpnas_operator.report.units import count, milliseconds, percent, percent_error, seconds, size
 
 
@@ -14,10 +14,46 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     if read.best is not None:
         lines += _best(read, read.best)
     lines += [_baseline(row) for row in read.baselines if row.name != "best"]
+    if read.predictors is not None:
+        lines += _predictors(read.predictors)
     if read.failures:
         reasons = ", ".join(f"{failure.reason} {failure.count}" for failure in read.failures)
         lines.append(f"failed trials: {reasons}")
     return lines
+
+
+def comparison_lines(report: Mapping[str, Any]) -> list[str]:
+    """How the search stands against the other one that it is compared with, one fact a line."""
+    read = read_report(report)
+    other = read.other_search
+    if other is None or other.other is None or other.own is None:
+        return ["there is nothing to compare with"]
+    lines = [
+        f"after {other.compared_at} measurements each: {_reached(other.own)} by {read.setup.experiment}, "
+        f"{_reached(other.other)} by {other.algorithm}"
+    ]
+    if other.caught_up_at is None:
+        lines.append(f"{read.setup.experiment} has not found anything as good as {other.algorithm} did")
+    else:
+        lines.append(f"{other.algorithm}'s best of {other.compared_at} was reached after {other.caught_up_at}")
+    return [*lines, *(_baseline(row) for row in read.baselines if row.name == "otherSearch")]
+
+
+def _reached(reached: Reached) -> str:
+    score = f"score {reached.score:.4f}" if reached.score is not None else "no score"
+    return f"{score}{'' if reached.feasible else ' (breaks a limit)'}"
+
+
+def _predictors(predictors: Predictors) -> list[str]:
+    parts = []
+    if predictors.latency.error is not None:
+        floor = predictors.latency.noise_floor
+        noise = f" (noise floor {percent(floor)})" if floor is not None else ""
+        parts.append(f"latency off by {percent(predictors.latency.error)}{noise}")
+    if predictors.accuracy.error is not None:
+        parts.append(f"accuracy by {percent(predictors.accuracy.error, digits=2)}")
+    trials = max(predictors.latency.trials, predictors.accuracy.trials)
+    return [f"predictions of {trials} trials before their measurement: {', '.join(parts)}"] if parts else []
 
 
 def _headline(report: Report) -> str:

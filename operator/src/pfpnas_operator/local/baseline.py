@@ -1,0 +1,126 @@
+"""Another search for the same thing to compare a run with: random search in the run's folder, or a run given."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pfpnas_api.kinds import NASExperiment, PredictionSpec, Supernet, Trial, TunerSpec
+from pfpnas_api.kinds.common import MAX_PARENT_NAME
+from pfpnas_operator.local.folder import FolderError, RunFolder
+from pfpnas_operator.local.observer import Records
+
+RANDOM = "random"
+"""What to give for --baseline to have the search made."""
+
+
+def baseline_folder(folder: RunFolder) -> RunFolder:
+    """Where a run keeps its own baseline."""
+    return RunFolder(folder.root / "baseline")
+
+
+def own_baseline(folder: RunFolder, records: Records) -> Records | None:
+    """The baseline in a run's folder, as far as it is; None where there is none that can be read and compared."""
+    try:
+        other = Records.of(*baseline_folder(folder).read())
+    except FolderError:
+        return None
+    return None if differences(records.supernet, records.experiment, other) else other
+
+
+def given_baseline(path: Path, supernet: Supernet, experiment: NASExperiment) -> Records:
+    """The run in a folder, checked.
+
+    Raises:
+        FolderError: there is none, or it can't be compared; names what differs.
+    """
+    try:
+        other = Records.of(*RunFolder(path).read())
+    except FolderError as e:
+        raise FolderError(f"--baseline {path}: {e}") from e
+    wrong = differences(supernet, experiment, other)
+    if wrong:
+        listed = "".join(f"\n  {difference}" for difference in wrong)
+        raise FolderError(f"--baseline {path}: that run can't be compared with {experiment.metadata.name}:{listed}")
+    return other
+
+
+def differences(supernet: Supernet, experiment: NASExperiment, other: Records) -> list[str]:
+    """What makes figures of two searches incomparable, one a line; weights that aren't trained yet are passed over."""
+    mine, theirs = experiment.spec, other.experiment.spec
+    found = [
+        *_fields("searchSpace", supernet.spec.search_space.document(), other.supernet.spec.search_space.document())
+    ]
+    here, there = supernet.status.checkpoint, other.supernet.status.checkpoint
+    if here is not None and there is not None and here.sha256 != there.sha256:
+        found.append(f"supernet checkpoint: {there.sha256[:16]}… there, {here.sha256[:16]}… here")
+    found += _fields("target", mine.target.document(), theirs.target.document())
+    judged = [spec.objective.model_copy(update={"goal": None}).document() for spec in (mine, theirs)]
+    return [*found, *_fields("objective", *judged)]
+
+
+def _fields(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:
+    for field in sorted(here.keys() | there.keys()):
+        if here.get(field) != there.get(field):
+            yield f"{name}.{field}: {_shown(there.get(field))} there, {_shown(here.get(field))} here"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def measurements(records: Records) -> int:
+    """What a search has spent: finished trials, those that were measured twice counted twice."""
+    return sum(_spent(trial) for trial in records.finished)
+
+
+def _spent(trial: Trial) -> int:
+    return 2 if trial.status.repeat else 1
+
+
+def begin_random(folder: RunFolder, records: Records) -> RunFolder:
+    """Lay out the folder of random search for a run that has ended: same supernet, same store, same measurements.
+
+    What is there already is left as it is.
+
+    Raises:
+        FolderError: another baseline is there, or the folder can't be written.
+        ArtifactError: a document can't be written.
+    """
+    place = baseline_folder(folder)
+    if place.has_documents():
+        given_baseline(place.root, records.supernet, records.experiment)
+    else:
+        # The experiment last: a folder without it is begun anew.
+        place.write_supernet(records.supernet)
+        _share_store(place, folder)
+        place.write_experiment(random_experiment(records.experiment, measurements(records)))
+    return place
+
+
+def _share_store(place: RunFolder, folder: RunFolder) -> None:
+    link = place.root / "artifacts"
+    try:
+        if not link.exists():
+            link.symlink_to(Path("..") / folder.store.root.name, target_is_directory=True)
+    except OSError as e:
+        raise FolderError(f"{link}: {e.strerror or e}: the baseline shares the run's artifacts by this link") from e
+
+
+def random_experiment(experiment: NASExperiment, trials: int) -> NASExperiment:
+    """The same search by chance: every draw is measured once, and nothing ends it early."""
+    spec = experiment.spec
+    budget = {"max_trials": trials, "max_duration_seconds": None, "convergence": None, "finalists": 1}
+    changed = {
+        "tuner": TunerSpec(algorithm="RandomSearch", seed=spec.tuner.seed),
+        "predictor": PredictionSpec(repeats="0"),
+        "objective": spec.objective.model_copy(update={"goal": None}),
+        "budget": spec.budget.model_copy(update=budget),
+        "warm_start_from": (),
+    }
+    name = f"{experiment.metadata.name[: MAX_PARENT_NAME - len(RANDOM) - 1].rstrip('-')}-{RANDOM}"
+    metadata = experiment.metadata.model_copy(
+        update={"name": name, "uid": str(uuid.uuid4()), "creation_timestamp": datetime.now(UTC), "generation": 1}
+    )
+    return NASExperiment(metadata=metadata, spec=spec.model_copy(update=changed))
