@@ -11,7 +11,11 @@ _NUMBER_LIKE = re.compile(r"[-+.]?[0-9][-+0-9_.:eExXoO]*|[-+]?\.(inf|nan)", re.I
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ""})
 
 
-class _Dumper(yaml.SafeDumper):
+# The same text from libyaml, a fifth of the time; a search writes each of its trials half a dozen times.
+_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Base):  # type: ignore[misc] # known only when it runs
     """Writes lists of plain values on one line, and quotes all text that some reader takes for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
