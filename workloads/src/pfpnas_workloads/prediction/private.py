@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pfpnas_api.kinds.experiment import ObjectiveSpec
 from pfpnas_api.kinds.prediction import PredictorStatus
 from pfpnas_api.spaces import GeneMatrix, SearchSpace, to_matrix
-from pfpnas_workloads.prediction.encoding import encode_matrix
+from pfpnas_workloads.prediction.encoding import coded, one_hot
 from pfpnas_workloads.prediction.labels import (
     FEWEST_LABELS,
     Column,
@@ -66,7 +66,7 @@ class PrivatePredictors:
 
     def predict(self, matrix: GeneMatrix) -> Prediction:
         """What they say of the rows of an `(n, genes)` matrix."""
-        code = encode_matrix(self.space, matrix).astype(np.float64)
+        code = one_hot(self.space, coded(self.space, matrix)).T.astype(np.float64)
         found = {
             name: (code @ line.weights + line.bias, np.full(len(matrix), line.deviation))
             for name, line in self._lines.items()
@@ -105,7 +105,7 @@ def fit(
     if not fitted.keys() & {"latency", "accuracy"}:
         raise TooFewLabels(f"{len(labels)} labels: {FEWEST_LABELS} of latency or of accuracy are needed")
     matrix = to_matrix(space, [label.architecture for label in labels])
-    code = encode_matrix(space, matrix).astype(np.float64)
+    code = one_hot(space, coded(space, matrix)).T.astype(np.float64)
     return PrivatePredictors(
         space, choice or Choice(), len(labels), {name: _fit(code, column) for name, column in fitted.items()}
     )
