@@ -19,11 +19,13 @@ class Area:
     bottom: float
     title_gap: float = 14
     """Room between the upward axis' name and the top."""
+    name_at: float = 12
+    """Where the upward axis' name begins."""
 
 
 def grid_y(area: Area, scale: Scale, label: Callable[[float], str], *, title: str, wanted: int = 6) -> Markup:
     """Horizontal lines with labels on the left, and the axis' name above them."""
-    parts = [text(12, area.top - area.title_gap, title, kind="axis")]
+    parts = [text(area.name_at, area.top - area.title_gap, title, kind="axis")]
     for value in scale.ticks(wanted):
         y = scale(value)
         parts += [
@@ -33,10 +35,12 @@ def grid_y(area: Area, scale: Scale, label: Callable[[float], str], *, title: st
     return joined(parts)
 
 
-def grid_x(area: Area, scale: Scale, label: Callable[[float], str], *, title: str, lines: bool = True) -> Markup:
+def grid_x(
+    area: Area, scale: Scale, label: Callable[[float], str], *, title: str, lines: bool = True, wanted: int = 8
+) -> Markup:
     """Labels below (with vertical lines), and the axis' name at the right end."""
     parts = [text(area.right, area.bottom + 40, title, kind="axis", anchor="end")]
-    for value in scale.ticks(8):
+    for value in scale.ticks(wanted):
         x = scale(value)
         if lines:
             parts.append(line((x, area.top), (x, area.bottom), kind="grid"))

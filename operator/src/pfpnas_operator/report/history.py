@@ -1,4 +1,6 @@
-"""Score over trials, with the best so far, and the hypervolume of the front below it."""
+"""Score over measurements, with the best so far, the hypervolume of the front below it, and another search's."""
+
+from collections.abc import Sequence
 
 from pfpnas_operator.report.frame import (
     Area,
@@ -15,9 +17,10 @@ from pfpnas_operator.report.frame import (
     tip,
     triangle,
 )
-from pfpnas_operator.report.markup import Markup, circle, details, figure, joined, path, table, text
+from pfpnas_operator.report.markup import Markup, circle, details, element, figure, joined, path, table, text
 from pfpnas_operator.report.scales import Scale, scale_for
-from pfpnas_operator.report.schema import Point, Report
+from pfpnas_operator.report.schema import OtherSearch, Point, Report
+from pfpnas_operator.report.summary import compared
 from pfpnas_operator.report.units import milliseconds
 
 _AREA = Area(left=64, top=44, right=936, bottom=304)
@@ -31,18 +34,24 @@ def draw_history(report: Report) -> Markup | None:
     scored = [point for point in points if point.score is not None]
     if not scored:
         return None
-    x = Scale(0.5, max(2, len(points)) + 0.5, _AREA.left, _AREA.right)
-    y, low = _score_scale(scored)
+    other = report.other_search
+    spent = max(points[-1].measurements, other.measurements if other else 0)
+    x = Scale(0.5, max(2, spent) + 0.5, _AREA.left, _AREA.right)
+    y, low = _score_scale(scored, _scores(other))
     below = [point for point in scored if (point.score or 0.0) < low]
     shown = [point for point in scored if (point.score or 0.0) >= low]
     failed = [point for point in points if point.outcome == "Failed"]
     shapes = [
         grid_y(_AREA, y, lambda value: f"{value:.3g}", title="score", wanted=5),
-        _steps(points, x, y, low=low),
-        *(circle(x(p.order), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p)) for p in shown),
-        *(triangle(x(p.order), _AREA.bottom - 6, tip(p)) for p in below),
-        *(cross(x(p.order), _AREA.bottom - 6, tip(p)) for p in failed),
-        _hypervolume(points, x),
+        _steps(_scores(other), x, y, low=low, kind="other-line"),
+        _steps([(p.measurements, p.best_score_so_far) for p in points], x, y, low=low, kind="so-far"),
+        *(
+            circle(x(p.measurements), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p))
+            for p in shown
+        ),
+        *(triangle(x(p.measurements), _AREA.bottom - 6, tip(p)) for p in below),
+        *(cross(x(p.measurements), _AREA.bottom - 6, tip(p)) for p in failed),
+        _hypervolume(points, other, x),
     ]
     best = report.points[-1].best_score_so_far
     description = f"Scores of {len(scored)} trials in the order of finishing" + (
@@ -50,16 +59,25 @@ def draw_history(report: Report) -> Markup | None:
     )
     drawn = figure(
         "history",
-        "Score over trials",
+        "Score over measurements",
         description,
         joined(shapes),
         height=_HEIGHT,
-        legend=_legend(shown, below=bool(below), failed=bool(failed)),
+        legend=_legend(shown, below=bool(below), failed=bool(failed), other=other),
     )
-    return joined([drawn, details("When the best changed, as a table", _table(report))])
+    verdict = [element("p", {"class": "verdict"}, f"{said}.") for said in compared(report)] if other else []
+    return joined([*verdict, drawn, details("When the best changed, as a table", _table(report))])
 
 
-def _score_scale(scored: list[Point]) -> tuple[Scale, float]:
+Steps = Sequence[tuple[int, float | None]]
+"""Measurements spent, and a figure once they were."""
+
+
+def _scores(other: OtherSearch | None) -> Steps:
+    return [(step.measurements, step.score) for step in other.progress] if other else []
+
+
+def _score_scale(scored: list[Point], others: Steps) -> tuple[Scale, float]:
     """The axis, and the value below which marks are put on its lower edge: one slow candidate has a score so low that
     the differences that matter would vanish."""
     scores = [point.score for point in scored if point.score is not None]
@@ -68,41 +86,45 @@ def _score_scale(scored: list[Point]) -> tuple[Scale, float]:
     if len(good) >= 3:
         least = min(good) - max(max(good) - min(good), 0.01)
         shown = [score for score in scores if score >= least]
+        shown += [score for _, score in others if score is not None and score >= least]
     # Room below, so that marks on the edge don't cover the lowest of the others.
     scale = scale_for(shown, (_AREA.bottom - 14, _AREA.top))
     return Scale(scale.low, scale.high, _AREA.bottom - 14, _AREA.top), min(shown)
 
 
-def _steps(points: tuple[Point, ...], x: Scale, y: Scale, *, low: float) -> Markup:
+def _steps(steps: Steps, x: Scale, y: Scale, *, low: float, kind: str) -> Markup:
+    stairs = _stairs([(at, max(low, value)) for at, value in steps if value is not None], x, y)
+    return path(stairs, kind=kind) if len(stairs) > 1 else Markup("")
+
+
+def _stairs(steps: Sequence[tuple[int, float]], x: Scale, y: Scale) -> list[tuple[float, float]]:
     stairs: list[tuple[float, float]] = []
-    for point in points:
-        if point.best_score_so_far is None:
-            continue
-        height = y(max(low, point.best_score_so_far))
+    for at, value in steps:
         if stairs:
-            stairs.append((x(point.order), stairs[-1][1]))
-        stairs.append((x(point.order), height))
-    return path(stairs, kind="so-far") if len(stairs) > 1 else Markup("")
+            stairs.append((x(at), stairs[-1][1]))
+        stairs.append((x(at), y(value)))
+    return stairs
 
 
-def _hypervolume(points: tuple[Point, ...], x: Scale) -> Markup:
-    known = [(point.order, point.hypervolume) for point in points if point.hypervolume is not None]
-    axis = grid_x(_BELOW, x, lambda value: f"{value:g}", title="trials finished", lines=False)
+def _hypervolume(points: Sequence[Point], other: OtherSearch | None, x: Scale) -> Markup:
+    known = [(point.measurements, point.hypervolume) for point in points if point.hypervolume is not None]
+    theirs = [(s.measurements, s.hypervolume) for s in (other.progress if other else ()) if s.hypervolume is not None]
+    axis = grid_x(_BELOW, x, lambda value: f"{value:g}", title="measurements", lines=False)
     if not known:
         return axis
-    y = Scale(0.0, max(value for _, value in known) * 1.1 or 1.0, _BELOW.bottom, _BELOW.top)
-    stairs = [(x(known[0][0]), y(known[0][1]))]
-    for order, value in known[1:]:
-        stairs += [(x(order), stairs[-1][1]), (x(order), y(value))]
+    y = Scale(0.0, max(value for _, value in (*known, *theirs)) * 1.1 or 1.0, _BELOW.bottom, _BELOW.top)
+    stairs, line = _stairs(known, x, y), _stairs(theirs, x, y)
     filled = [(stairs[0][0], _BELOW.bottom), *stairs, (stairs[-1][0], _BELOW.bottom)]
     grid = grid_y(_BELOW, y, lambda value: f"{value:.2g}", title="hypervolume of the front", wanted=3)
-    last = text(_BELOW.right, stairs[-1][1] - 6, f"{known[-1][1]:.3f}", kind="tick", anchor="end")
-    return joined([grid, path(filled, kind="volume", closed=True), path(stairs, kind="volume-edge"), axis, last])
+    last = text(stairs[-1][0], stairs[-1][1] - 6, f"{known[-1][1]:.3f}", kind="tick", anchor="end")
+    parts = [grid, path(filled, kind="volume", closed=True), path(stairs, kind="volume-edge"), axis, last]
+    return joined([*parts, path(line, kind="other-line")] if len(line) > 1 else parts)
 
 
-def _legend(shown: list[Point], *, below: bool, failed: bool) -> Markup:
+def _legend(shown: list[Point], *, below: bool, failed: bool, other: OtherSearch | None) -> Markup:
     outcomes = {point.outcome for point in shown}
     entries = [(key_line("so-far"), "best so far")]
+    entries += [(key_line("other-line"), f"the same of {other.algorithm}")] if other else []
     entries += [(key_dot("dot feasible"), "meets every limit")] if "Feasible" in outcomes else []
     entries += [(key_dot("dot infeasible"), "breaks a limit")] if "Infeasible" in outcomes else []
     entries += [(key_triangle(), "score below the axis")] if below else []
@@ -118,7 +140,7 @@ def _table(report: Report) -> Markup:
         last = point.best_so_far
         rows.append(
             (
-                (str(point.order), point.order),
+                (str(point.measurements), point.measurements),
                 point.trial,
                 (f"{point.score:.4f}" if point.score is not None else "–", point.score),
                 (milliseconds(point.latency_p50), point.latency_p50),
@@ -126,5 +148,5 @@ def _table(report: Report) -> Markup:
                 (f"{point.hypervolume:.4f}" if point.hypervolume is not None else "–", point.hypervolume),
             )
         )
-    head = ("Trials finished", "New best", "Score", "Latency p50", "Meets limits", "Hypervolume")
+    head = ("Measurements", "New best", "Score", "Latency p50", "Meets limits", "Hypervolume")
     return table(head, rows, caption="Trials that were the best when they finished")

@@ -7,10 +7,18 @@ from typing import Any
 from pfpnas_operator.report.comparison import draw_comparison
 from pfpnas_operator.report.drawing import draw_architecture
 from pfpnas_operator.report.history import draw_history
-from pfpnas_operator.report.markup import Markup, details, element, joined, table
+from pfpnas_operator.report.markup import Markup, element, joined
+from pfpnas_operator.report.prediction import draw_prediction
 from pfpnas_operator.report.scatter import draw_scatter
 from pfpnas_operator.report.schema import Best, Report, read_report
-from pfpnas_operator.report.units import count, milliseconds, percent, percent_error, seconds, significant, size
+from pfpnas_operator.report.tables import (
+    failures_table,
+    finalists_table,
+    limits_table,
+    setup_table,
+    trials_table,
+)
+from pfpnas_operator.report.units import count, milliseconds, percent_error, size
 
 # Nothing may be loaded from anywhere, whatever a name in the documents contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
@@ -20,6 +28,13 @@ _STATES = {
     "Succeeded": "succeeded",
     "NoFeasible": "no feasible architecture",
     "Failed": "failed",
+}
+
+_ENDS = {
+    "BudgetSpent": "its budget of trials was spent",
+    "Converged": "it had converged",
+    "DurationSpent": "its time was spent",
+    "GoalReached": "its goal was reached",
 }
 
 
@@ -57,21 +72,25 @@ def _sections(report: Report) -> list[Markup]:
             draw_comparison(report),
             "The baselines are scored when the search has ended.",
         ),
-        ("Score over trials", draw_history(report), "No trial has a score yet."),
+        ("Score over measurements", draw_history(report), "No trial has a score yet."),
         (_best_title(report), draw_architecture(report), "There is no best yet."),
     ]
     sections = [
         _section(title, content or element("p", {"class": "empty"}, missing)) for title, content, missing in drawn
     ]
+    predicted = draw_prediction(report)
     return [
         _header(report),
         _cards(report),
         *sections[:2],
         _notes(report),
-        *sections[2:],
-        _section("What was asked, and of whom", _setup(report), _limits(report)),
-        *([_section("Failed trials", _failures(report))] if report.failures else []),
-        *([_section("All trials", _trials(report))] if report.points else []),
+        *([_section("The finalists, measured again", finalists_table(report))] if report.finalists else []),
+        sections[2],
+        *([_section("What the predictors were worth", predicted)] if predicted else []),
+        *sections[3:],
+        _section("What was asked, and of whom", setup_table(report), limits_table(report)),
+        *([_section("Failed trials", failures_table(report))] if report.failures else []),
+        *([_section("All trials", trials_table(report))] if report.points else []),
         _footer(report),
     ]
 
@@ -90,13 +109,20 @@ def _header(report: Report) -> Markup:
     line = (
         f"{counts.finished} of {setup.max_trials} trials, {setup.algorithm}, on pool {setup.pool} "
         f"with the private data set {setup.dataset}; candidates are subnets of {report.supernet.name}, "
-        f"a {report.supernet.backbone} trained on {report.supernet.dataset}."
+        f"a {report.supernet.backbone} trained on {report.supernet.dataset}.{_ended(report)}"
     )
     state = element("span", {"class": f"state {report.state.lower()}"}, _STATES[report.state])
     parts = [element("h1", {}, setup.experiment, " ", state), element("p", {"class": "lead"}, line)]
     if report.message and report.state in ("Failed", "NoFeasible"):
         parts.append(element("p", {"class": "message"}, report.message))
     return element("header", {}, *parts)
+
+
+def _ended(report: Report) -> str:
+    if report.ended is None:
+        return ""
+    said = f": {report.ended.message}" if report.ended.message else ""
+    return f" The search ended since {_ENDS.get(report.ended.reason, report.ended.reason)}{said}."
 
 
 def _cards(report: Report) -> Markup:
@@ -151,94 +177,6 @@ def _notes(report: Report) -> Markup:
         return Markup("")
     items = [element("li", {}, note) for note in report.notes]
     return element("aside", {"class": "notes"}, element("h2", {}, "Read with care"), element("ul", {}, *items))
-
-
-def _setup(report: Report) -> Markup:
-    setup, net, durations = report.setup, report.supernet, report.durations
-    rows = [
-        ("Target", f"pool {setup.pool}, data set {setup.dataset}, head {setup.head}, backend {setup.backend}"),
-        ("Objective", f"{setup.scoring}, penalty coefficient {setup.penalty_coefficient}"),
-        ("Tuner", f"{setup.algorithm}, seed {setup.seed}, {setup.parallel_trials} trials at once"),
-        ("Supernet", f"{net.backbone} at width {net.width_multiplier}, {net.epochs} epochs on {net.dataset}"),
-        ("Search space", f"{_grouped(net.architectures)} architectures"),
-    ]
-    if net.largest_accuracy is not None:
-        public = f"largest subnet {percent(net.largest_accuracy)}, smallest {percent(net.smallest_accuracy)}"
-        rows.append(("Public accuracy", public))
-    if net.predictor_error is not None:
-        rows.append(("Accuracy predictor", _predictor(report)))
-    times = [
-        ("Training and predictor", durations.training_seconds),
-        ("Search", durations.search_seconds),
-        ("Search and final evaluation", durations.total_seconds),
-    ]
-    rows += [(label, seconds(value)) for label, value in times if value is not None]
-    if durations.build_milliseconds is not None:
-        rows.append(("Median build of a candidate", f"{significant(durations.build_milliseconds)} ms"))
-    if durations.measure_seconds is not None:
-        rows.append(("Median from built to scored", seconds(durations.measure_seconds)))
-    return table(("Setting", "Value"), rows, caption="Set-up and durations")
-
-
-def _grouped(number: str) -> str:
-    return f"{int(number):,}" if len(number) <= 15 else f"{number[0]}.{number[1:3]} × 10^{len(number) - 1}"
-
-
-def _predictor(report: Report) -> str:
-    net = report.supernet
-    tau = f"Kendall τ {net.predictor_kendall_tau:.2f}, " if net.predictor_kendall_tau is not None else ""
-    error = f"mean error {percent(net.predictor_error, digits=2)}"
-    constant = f" (always saying the mean: {percent(net.constant_error, digits=2)})" if net.constant_error else ""
-    return f"{tau}{error}{constant}, {net.predictor_samples} subnets"
-
-
-def _limits(report: Report) -> Markup:
-    if not report.setup.limits:
-        return element("p", {"class": "empty"}, "No limits were set: the score is the accuracy alone.")
-    rows = [
-        (limit.metric, limit.written, limit.best or "–", "–" if limit.met is None else "yes" if limit.met else "no")
-        for limit in report.setup.limits
-    ]
-    return table(("Metric", "Limit", "Best has", "Met"), rows, caption="Limits")
-
-
-def _failures(report: Report) -> Markup:
-    rows = [(failure.reason, (str(failure.count), failure.count)) for failure in report.failures]
-    return table(("Reason", "Trials"), rows, caption="Failed trials by reason")
-
-
-def _trials(report: Report) -> Markup:
-    rows = [
-        (
-            (point.trial, point.order),
-            point.outcome.lower(),
-            (f"{point.score:.4f}" if point.score is not None else "–", point.score),
-            (percent_error(point.accuracy, point.standard_error), point.accuracy),
-            (milliseconds(point.latency_p50), point.latency_p50),
-            (milliseconds(point.latency_p90), point.latency_p90),
-            (f"{point.latency_relative:.2f} ×" if point.latency_relative else "–", point.latency_relative),
-            (count(point.flops), point.flops),
-            (count(point.parameters), point.parameters),
-            point.reason or ("accuracy skipped" if point.accuracy_skipped else ""),
-            point.architecture,
-        )
-        for point in report.points
-    ]
-    head = (
-        "Trial",
-        "Outcome",
-        "Score",
-        "Accuracy",
-        "p50",
-        "p90",
-        "of reference",
-        "FLOPs",
-        "Parameters",
-        "Remark",
-        "Architecture",
-    )
-    found = table(head, rows, caption="Finished trials in the order of finishing, on the validation split")
-    return details(f"{len(rows)} finished trials as a table", found)
 
 
 def _footer(report: Report) -> Markup:

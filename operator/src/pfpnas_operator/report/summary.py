@@ -24,19 +24,23 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
 
 def comparison_lines(report: Mapping[str, Any]) -> list[str]:
     """How the search stands against the other one that it is compared with, one fact a line."""
-    read = read_report(report)
-    other = read.other_search
+    return compared(read_report(report)) or ["there is nothing to compare with"]
+
+
+def compared(report: Report) -> list[str]:
+    """The same of a report's model; nothing where one of the two has measured nothing."""
+    other, name = report.other_search, report.setup.experiment
     if other is None or other.other is None or other.own is None:
-        return ["there is nothing to compare with"]
+        return []
     lines = [
-        f"after {other.compared_at} measurements each: {_reached(other.own)} by {read.setup.experiment}, "
+        f"After {other.compared_at} measurements each: {_reached(other.own)} by {name} ({report.setup.algorithm}), "
         f"{_reached(other.other)} by {other.algorithm}"
     ]
     if other.caught_up_at is None:
-        lines.append(f"{read.setup.experiment} has not found anything as good as {other.algorithm} did")
+        lines.append(f"{name} has found nothing as good as what {other.algorithm} found")
     else:
-        lines.append(f"{other.algorithm}'s best of {other.compared_at} was reached after {other.caught_up_at}")
-    return [*lines, *(_baseline(row) for row in read.baselines if row.name == "otherSearch")]
+        lines.append(f"{name} was as good as {other.algorithm}'s best after {other.caught_up_at} measurements")
+    return [*lines, *(_baseline(row) for row in report.baselines if row.name == "otherSearch")]
 
 
 def _reached(reached: Reached) -> str:

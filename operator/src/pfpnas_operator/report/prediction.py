@@ -1,0 +1,237 @@
+"""Predicted against measured: what the private predictors said of each trial before its measurement."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pfpnas_operator.report.frame import Area, grid_x, grid_y, key_box, key_dot, key_line, legend, point_kind, radius
+from pfpnas_operator.report.markup import Markup, circle, figure, joined, line, path, table, text
+from pfpnas_operator.report.scales import Scale, latency_scale, scale_for
+from pfpnas_operator.report.schema import Point, Predicted, Predictors, Report
+from pfpnas_operator.report.units import milliseconds, percent
+
+_LEFT = Area(left=64, top=44, right=458, bottom=330)
+_RIGHT = Area(left=546, top=44, right=936, bottom=330, name_at=494)
+_HEIGHT = 382
+_REFITS = Area(left=64, top=44, right=936, bottom=150)
+_REFITS_HEIGHT = 202
+
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A trial in one of the two drawings."""
+
+    point: Point
+    predicted: float
+    measured: float
+    interval: Interval
+
+
+def draw_prediction(report: Report) -> Markup | None:
+    """Both drawings with the predictors' figures, or None where nothing was predicted."""
+    predictors = report.predictors
+    if predictors is None:
+        return None
+    return joined([part for part in (_scatters(report, predictors), _refits(predictors), _table(predictors)) if part])
+
+
+def _scatters(report: Report, predictors: Predictors) -> Markup | None:
+    latencies, accuracies = _latencies(report.points), _accuracies(report.points)
+    if not latencies and not accuracies:
+        return None
+    intervals = any(mark.interval for mark in (*latencies, *accuracies))
+    floors = [predictors.latency.noise_floor, predictors.accuracy.noise_floor]
+    said = [
+        f"{what}: {len(marks)} trials, off by {percent(predicted.error, digits=2)} on average"
+        for what, marks, predicted in (
+            ("latency", latencies, predictors.latency),
+            ("accuracy", accuracies, predictors.accuracy),
+        )
+        if marks
+    ]
+    return figure(
+        "prediction",
+        "Predicted against measured",
+        f"{'; '.join(said)}. The table below has the figures.",
+        _latency_panel(latencies, predictors.latency) if latencies else "",
+        _accuracy_panel(accuracies, predictors.accuracy) if accuracies else "",
+        height=_HEIGHT,
+        legend=_legend(intervals=intervals, floor=any(floors)),
+    )
+
+
+def _latencies(points: Sequence[Point]) -> list[_Mark]:
+    return [
+        _Mark(p, p.forecast.latency, p.latency_p50, _interval(p.forecast.latency_low, p.forecast.latency_high))
+        for p in points
+        if p.forecast is not None and p.forecast.latency is not None and p.latency_p50 is not None
+    ]
+
+
+def _accuracies(points: Sequence[Point]) -> list[_Mark]:
+    return [
+        _Mark(p, p.forecast.accuracy, p.accuracy, _interval(p.forecast.accuracy_low, p.forecast.accuracy_high))
+        for p in points
+        if p.forecast is not None and p.forecast.accuracy is not None and p.accuracy is not None
+    ]
+
+
+def _interval(low: float | None, high: float | None) -> Interval:
+    return None if low is None or high is None else (low, high)
+
+
+def _latency_panel(marks: Sequence[_Mark], predicted: Predicted) -> Markup:
+    floor, area = predicted.noise_floor, _LEFT
+    x = latency_scale(_values(marks), (area.left, area.right))
+    return joined(
+        [
+            _band(x, area, lambda value, way: value * (1 + (floor or 0.0)) ** way) if floor else "",
+            grid_x(area, x, _short, title="predicted latency, ms", wanted=5),
+            grid_y(area, _upward(x, area), _short, title="measured latency p50, ms"),
+            *_marks(marks, x, area, milliseconds),
+        ]
+    )
+
+
+def _accuracy_panel(marks: Sequence[_Mark], predicted: Predicted) -> Markup:
+    floor, area = predicted.noise_floor, _RIGHT
+    x = scale_for(_values(marks), (area.left, area.right), floor=0.0)
+    return joined(
+        [
+            _band(x, area, lambda value, way: value + (floor or 0.0) * way) if floor else "",
+            grid_x(area, x, _hundredths, title="predicted accuracy", wanted=5),
+            grid_y(area, _upward(x, area), _hundredths, title="measured accuracy (validation)"),
+            *_marks(marks, x, area, percent),
+        ]
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:g}"
+
+
+def _hundredths(value: float) -> str:
+    return f"{value * 100:g} %"
+
+
+def _values(marks: Sequence[_Mark]) -> list[float]:
+    return [value for mark in marks for value in (mark.predicted, mark.measured)]
+
+
+def _upward(x: Scale, area: Area) -> Scale:
+    """The same axis upward: so the diagonal is where both agree."""
+    return Scale(x.low, x.high, area.bottom, area.top, logarithmic=x.logarithmic)
+
+
+def _band(x: Scale, area: Area, spread: Callable[[float, int], float]) -> Markup:
+    """What lies within the noise floor of the diagonal, cut off where the axes end."""
+    y, low, high = _upward(x, area), x.low, x.high
+    over, under = min(high, spread(low, 1)), max(low, spread(high, -1))
+    corners = [(low, over), (under, high), (high, high), (high, under), (over, low), (low, low)]
+    return path([(x(a), y(b)) for a, b in corners], kind="floor", closed=True)
+
+
+def _marks(marks: Sequence[_Mark], x: Scale, area: Area, said: Callable[[float | None], str]) -> list[Markup]:
+    y = _upward(x, area)
+    size = min(4.5, radius(len(marks)))
+    return [
+        line((area.left, area.bottom), (area.right, area.top), kind="agreed"),
+        *(_whisker(mark.interval, y(mark.measured), x) for mark in marks if mark.interval),
+        *(
+            circle(x(mark.predicted), y(mark.measured), size, kind=point_kind(mark.point), tip=_tip(mark, said))
+            for mark in sorted(marks, key=lambda mark: (mark.point.best, mark.point.outcome == "Feasible"))
+        ),
+    ]
+
+
+def _whisker(interval: tuple[float, float], y: float, x: Scale) -> Markup:
+    low, high = max(x.low, interval[0]), min(x.high, interval[1])
+    return line((x(min(low, x.high)), y), (x(max(high, x.low)), y), kind="whisker faint")
+
+
+def _tip(mark: _Mark, said: Callable[[float | None], str]) -> str:
+    lines = [mark.point.trial, f"predicted {said(mark.predicted)}, measured {said(mark.measured)}"]
+    if mark.interval:
+        lines.append(f"90 % interval {said(mark.interval[0])} to {said(mark.interval[1])}")
+    if mark.point.forecast and mark.point.forecast.labels is not None:
+        lines.append(f"by predictors fitted to {mark.point.forecast.labels} measurements")
+    return "\n".join(lines)
+
+
+def _legend(*, intervals: bool, floor: bool) -> Markup:
+    entries = [(key_line("agreed"), "measured as predicted")]
+    entries += [(key_line("whisker"), "90 % interval of the prediction")] if intervals else []
+    entries += [(key_box("floor"), "noise floor: two measurements of one net differ so much")] if floor else []
+    entries.append((key_dot("dot feasible"), "a trial, as it was predicted before its measurement"))
+    return legend(entries)
+
+
+def _refits(predictors: Predictors) -> Markup | None:
+    """Kendall's τ by the number of measurements; one fit alone is said in the table."""
+    refits = predictors.refits
+    if len(refits) < 2:
+        return None
+    x = scale_for([float(refit.labels) for refit in refits], (_REFITS.left, _REFITS.right), padding=0.03)
+    least = min(0.0, *(refit.kendall_tau for refit in refits))
+    y = Scale(least, 1.0, _REFITS.bottom, _REFITS.top)
+    places = [(x(refit.labels), y(refit.kendall_tau)) for refit in refits]
+    tips = [f"{refit.labels} measurements\nKendall τ {refit.kendall_tau:.2f}" for refit in refits]
+    shapes = [
+        grid_y(_REFITS, y, _short, title="Kendall τ of the joint score, in cross-validation", wanted=4),
+        grid_x(_REFITS, x, _short, title="measurements that the predictors were fitted to", lines=False),
+        *(line(before, after, kind="volume-edge") for before, after in pairwise(places)),
+        *(circle(*place, 4, kind="dot feasible", tip=tip) for place, tip in zip(places, tips, strict=True)),
+        text(places[-1][0], places[-1][1] - 9, f"{refits[-1].kendall_tau:.2f}", kind="tick", anchor="end"),
+    ]
+    description = (
+        f"From {refits[0].kendall_tau:.2f} after {refits[0].labels} measurements to {refits[-1].kendall_tau:.2f} after "
+        f"{refits[-1].labels}."
+    )
+    return figure("refits", "How the predictors learned", description, joined(shapes), height=_REFITS_HEIGHT)
+
+
+def _table(predictors: Predictors) -> Markup:
+    rows = [_row("Latency", predictors.latency, digits=1), _row("Accuracy", predictors.accuracy, digits=2)]
+    head = (
+        "Predictor",
+        "Before measurement",
+        "in cross-validation",
+        "always the same",
+        "MACs only",
+        "Noise floor",
+        "Kendall τ",
+        "τ of MACs only",
+        "In the 90 % interval",
+        "in cross-validation",
+        "Encoding and regressor",
+    )
+    caption = (
+        f"Mean errors (latency in per cent of it, accuracy in points); cross-validation on {predictors.labels} "
+        f"measurements, noise floor from {predictors.repeats} pairs"
+    )
+    return table(head, rows, caption=caption)
+
+
+def _row(name: str, predicted: Predicted, *, digits: int) -> list[str | tuple[str, object]]:
+    quality = predicted.cross_validation
+
+    def error(value: float | None) -> tuple[str, object]:
+        return percent(value, digits=digits), value
+
+    before = percent(predicted.error, digits=digits) + (f" of {predicted.trials}" if predicted.trials else "")
+    spread = f" ± {quality.kendall_tau_deviation:.2f}" if quality else ""
+    return [
+        name,
+        (before, predicted.error),
+        error(quality.error if quality else None),
+        error(quality.constant_error if quality else None),
+        error(quality.macs_error if quality else None),
+        error(predicted.noise_floor),
+        (f"{quality.kendall_tau:.2f}{spread}", quality.kendall_tau) if quality else "–",
+        (f"{quality.macs_kendall_tau:.2f}", quality.macs_kendall_tau) if quality else "–",
+        (percent(predicted.coverage, digits=0), predicted.coverage),
+        (percent(quality.coverage, digits=0), quality.coverage) if quality else "–",
+        f"{quality.encoding}, {quality.regressor}" if quality else "–",
+    ]
