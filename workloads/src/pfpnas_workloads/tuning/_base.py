@@ -2,9 +2,9 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from pfpnas_api.kinds import PredictedMetrics, PredictorStatus
 from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace
@@ -20,8 +20,12 @@ RESULTS_NEEDED: Final = 4
 
 Origin: TypeAlias = Literal["Tuner", "Random"]
 
-Foresee: TypeAlias = "Callable[[GeneMatrix], Forecast]"
-"""What the predictors expect of `(n, genes)` canonical rows."""
+
+class Foresee(Protocol):
+    """What the predictors expect of some architectures."""
+
+    def __call__(self, matrix: GeneMatrix, /) -> "Forecast":
+        """The forecast of `(n, genes)` canonical rows."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Observation:
         latency_ms: p50.
         reference_ms: p50 of the reference model beside it.
         ratios: Limited metrics as shares of their limits; above 1 breaks it.
+        violation: Sum of the relative excesses over the limits.
     """
 
     architecture: Architecture
@@ -43,6 +48,7 @@ class Observation:
     latency_ms: float | None = None
     reference_ms: float | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
+    violation: float = 0.0
 
 
 class Tuner(ABC):
@@ -55,9 +61,6 @@ class Tuner(ABC):
         space: Where it searches.
         seed: Of all its draws.
     """
-
-    designed: ClassVar[bool] = True
-    """Whether its first trials are a design that fills the space; random search is to stay what it is called."""
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         self.space, self.seed = space, seed
@@ -85,6 +88,11 @@ class Tuner(ABC):
         Returns:
             At most `count` canonical rows; they may repeat, and lie outside the limits.
         """
+
+    @property
+    def designed(self) -> bool:
+        """Whether its first trials are a design that fills the space; random search is to stay what it is called."""
+        return True
 
     def starting(self, index: int, history: Sequence[Observation]) -> bool:
         """Whether there is too little to learn from as yet."""

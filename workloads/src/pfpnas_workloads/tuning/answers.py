@@ -17,11 +17,12 @@ class Answers:
     Args:
         proposer: Makes the suggestions.
         made: Suggestions that are there already, by index.
+        checkpoint: Digest of the weights that are searched; accuracies of other ones are stale.
     """
 
-    def __init__(self, proposer: Proposer, *, made: Mapping[int, Suggestion]) -> None:
+    def __init__(self, proposer: Proposer, *, made: Mapping[int, Suggestion], checkpoint: str | None = None) -> None:
         self._proposer, self._made = proposer, dict(made)
-        self._ledger = Ledger(proposer.tuner.space)
+        self._ledger = Ledger(proposer.tuner.space, checkpoint=checkpoint)
         self._asked = 0
         self._started: dict[int, str] = {}
         self._known: set[Architecture] = set()
@@ -50,7 +51,7 @@ class Answers:
             self._asked = index + 1
             text = self._answered(index)
             if text is None and index not in self._made:
-                suggestion = self._proposer.suggestion(index, self._ledger.history, self._known)
+                suggestion = self._once(self._proposer.suggestion(index, self._ledger.history, self._known))
                 self._made[index] = suggestion
                 text = suggestion.architecture
                 yield suggestion
@@ -58,6 +59,13 @@ class Answers:
             if architecture is not None:
                 self._known.add(architecture)
                 self._ledger.expect(index, architecture)
+
+    def _once(self, suggestion: Suggestion) -> Suggestion:
+        """Without how good the predictors are, unless it is the first suggestion since they were fitted."""
+        told = {made.predictor.labels for made in self._made.values() if made.predictor}
+        if suggestion.predictor is None or suggestion.predictor.labels not in told:
+            return suggestion
+        return suggestion.model_copy(update={"predictor": None})
 
     def _answered(self, index: int) -> str | None:
         """What was suggested for an index: as its trial says, or else as the stream of suggestions does."""

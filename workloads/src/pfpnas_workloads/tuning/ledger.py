@@ -64,7 +64,8 @@ class Ledger:
             accuracy=None if self._is_stale(entry) else entry.accuracy,
             latency_ms=entry.latency_ms,
             reference_ms=entry.reference_ms,
-            ratios=entry.ratios,
+            ratios=dict(entry.ratios.items()),
+            violation=entry.violation or 0.0,
         )
 
     def _is_stale(self, entry: LogEntry) -> bool:

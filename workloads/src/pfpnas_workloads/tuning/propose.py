@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from pfpnas_api.messages import Suggestion
 from pfpnas_api.spaces import Architecture
-from pfpnas_workloads.tuning._base import Observation, Tuner, fresh_seed
+from pfpnas_workloads.tuning._base import Observation, Origin, Tuner, fresh_seed
+from pfpnas_workloads.tuning.design import design
 from pfpnas_workloads.tuning.region import Region, larger
 
 TUNER_DRAWS: Final = 4
@@ -23,8 +24,6 @@ RANDOM_DRAWS: Final = 128
 
 LOWERED_DRAWS: Final = 16
 """Uniform draws brought within the limits; after them the space is so used up that only a walk finds what is left."""
-
-Origin = Literal["Tuner", "Random"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,31 @@ class Proposer:
 
         for origin, architecture in self._draws(index, history):
             if is_new(architecture):
-                return Suggestion(index=index, architecture=architecture.id, origin=origin)
+                return self._told(index, architecture, origin, history)
         left = self._walk(index, is_new)
         if left is None:
             return Suggestion(index=index, exhausted="SpaceExhausted")
-        return Suggestion(index=index, architecture=left.id, origin="Random")
+        return self._told(index, left, "Random", history)
+
+    def _told(
+        self, index: int, architecture: Architecture, origin: Origin, history: Sequence[Observation]
+    ) -> Suggestion:
+        return Suggestion(
+            index=index,
+            architecture=architecture.id,
+            origin=origin,
+            predicted=self.tuner.predicted(architecture, history),
+            predictor=self.tuner.quality(history),
+        )
 
     def _draws(self, index: int, history: Sequence[Observation]) -> Iterator[tuple[Origin, Architecture]]:
         """Draws in the order in which they are wanted."""
         rng = np.random.default_rng(fresh_seed(self.tuner.seed, index, purpose="fallback"))
         space, origin = self.tuner.space, self.tuner.origin(index, history)
-        if origin == "Tuner":
+        if self.tuner.designed and self.tuner.starting(index, history):
+            for architecture in design(self.region, self.tuner.seed)[index:]:
+                yield "Random", architecture
+        elif origin == "Tuner":
             for architecture in self._tuner_draws(index, history, rng):
                 yield "Tuner", architecture
         else:

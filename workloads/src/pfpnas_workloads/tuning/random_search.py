@@ -11,7 +11,9 @@ from pfpnas_workloads.tuning._hyperopt import Choices, Document, HyperoptTuner
 class RandomSearch(HyperoptTuner):
     """Draws every gene uniformly, whatever was measured."""
 
-    designed = False
+    @property
+    def designed(self) -> bool:  # noqa: D102
+        return False
 
     def ask(self, new_id: int, domain: Domain, trials: Trials, seed: int) -> list[Document]:  # noqa: D102
         documents: list[Document] = rand.suggest([new_id], domain, trials, seed)

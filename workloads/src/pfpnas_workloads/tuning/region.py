@@ -35,12 +35,15 @@ class Region:
 
     def keeps(self, matrix: GeneMatrix) -> NDArray[np.bool_]:
         """Whether each of `(n, genes)` rows keeps all limits, `(n,)`."""
-        within = np.ones(len(matrix), np.bool_)
-        if self.limits.limits and len(matrix):
-            costs = static_costs(self.space, matrix)
-            for limit in self.limits.limits:
-                within &= costs[STATIC_FIELDS[limit.metric]] <= limit.limit
-        return within
+        return np.asarray((self.excess(matrix) <= 0).all(axis=1))
+
+    def excess(self, matrix: GeneMatrix) -> NDArray[np.float64]:
+        """By how much `(n, genes)` rows are over each limit, as a share of it, `(n, limits)`; negative within."""
+        limits = self.limits.limits
+        if not limits:
+            return np.zeros((len(matrix), 0))
+        costs = static_costs(self.space, matrix)
+        return np.column_stack([(costs[STATIC_FIELDS[limit.metric]] - limit.limit) / limit.limit for limit in limits])
 
     def matrix(self, architectures: Sequence[Architecture]) -> GeneMatrix:
         """The architectures' canonical rows, `(n, genes)`."""

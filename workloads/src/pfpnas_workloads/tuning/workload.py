@@ -1,37 +1,35 @@
 """The workload `tune`: suggestions for one experiment, until told to stop."""
 
-from typing import Final
-
 from pfpnas_api.bus import TunerBus
 from pfpnas_api.jobs import TuneJob
-from pfpnas_api.kinds import TunerSpec
 from pfpnas_api.messages import Progress, Suggestion
-from pfpnas_api.spaces import SearchSpace
 from pfpnas_workloads.prediction import AccuracyPredictor
 from pfpnas_workloads.runtime import Interrupted, JobContext, logger
 from pfpnas_workloads.tuning._base import Tuner
-from pfpnas_workloads.tuning.anneal import Anneal
 from pfpnas_workloads.tuning.answers import Answers
+from pfpnas_workloads.tuning.later import Later
 from pfpnas_workloads.tuning.log import LogReader, LogRestarted
 from pfpnas_workloads.tuning.prediction import load_predictor, with_prediction
 from pfpnas_workloads.tuning.propose import Proposer
-from pfpnas_workloads.tuning.random_search import RandomSearch
 from pfpnas_workloads.tuning.region import Region
-from pfpnas_workloads.tuning.tpe import TPE
-
-TUNERS: Final[dict[str, type[Tuner]]] = {"TPE": TPE, "RandomSearch": RandomSearch, "Anneal": Anneal}
-"""By `tuner.algorithm`."""
 
 
-def make_tuner(spec: TunerSpec, space: SearchSpace) -> Tuner:
-    """The tuner that an experiment wishes for."""
-    return TUNERS[spec.algorithm](space, seed=spec.seed)
+def make_tuner(job: TuneJob, region: Region, *, public: AccuracyPredictor | None = None) -> Tuner:
+    """The tuner that an experiment wishes for, with predictors to judge its draws where there are pseudo trials."""
+    tuner = Later(job.tuner, region.space)
+    if job.tuner.pseudo_trials == 0:
+        return tuner
+    from pfpnas_workloads.tuning.pseudo import PseudoTrials  # noqa: PLC0415 - predictors and their libraries
+    from pfpnas_workloads.tuning.refit import Refits  # noqa: PLC0415 - the same
+
+    refits = Refits(region.space, job.objective, job.prediction, public, job.tuner.seed)
+    return PseudoTrials(tuner, region, refits, count=job.tuner.pseudo_trials)
 
 
-def make_proposer(job: TuneJob) -> Proposer:
+def make_proposer(job: TuneJob, *, public: AccuracyPredictor | None = None) -> Proposer:
     """The experiment's tuner within the experiment's limits."""
-    space = job.search_space.space(classes=job.classes)
-    return Proposer(make_tuner(job.tuner, space), Region.of(space, job.objective))
+    region = Region.of(job.search_space.space(classes=job.classes), job.objective)
+    return Proposer(make_tuner(job, region, public=public), region)
 
 
 def run_tune(job: TuneJob, context: JobContext) -> None:
@@ -45,18 +43,21 @@ def run_tune(job: TuneJob, context: JobContext) -> None:
         ArtifactError: the predictor isn't in the store.
     """
     bus = TunerBus(context.required_client(), experiment=job.experiment)
-    proposer = make_proposer(job)
-    predictor = load_predictor(job.predictor, context.store, space=proposer.tuner.space)
+    space = job.search_space.space(classes=job.classes)
+    public = load_predictor(job.predictor, context.store, space=space)
+    proposer = make_proposer(job, public=public)
     while not context.stopping():
         try:
-            _serve(proposer, predictor, bus, context)
+            _serve(job, proposer, public, bus=bus, context=context)
         except LogRestarted:
             logger.info("the log starts anew")
         except Interrupted:
             return
 
 
-def _serve(proposer: Proposer, predictor: AccuracyPredictor | None, bus: TunerBus, context: JobContext) -> None:
+def _serve(
+    job: TuneJob, proposer: Proposer, public: AccuracyPredictor | None, *, bus: TunerBus, context: JobContext
+) -> None:
     """Answer one log from its start.
 
     Raises:
@@ -64,10 +65,10 @@ def _serve(proposer: Proposer, predictor: AccuracyPredictor | None, bus: TunerBu
         Interrupted: told to stop while Redis was away.
     """
     reader = LogReader(bus, patiently=context.patiently)
-    answers = Answers(proposer, made=context.patiently(bus.suggested))
+    answers = Answers(proposer, made=context.patiently(bus.suggested), checkpoint=job.checkpoint)
     while not context.stopping():
         for suggestion in answers.to(reader.next()):
-            _send(with_prediction(suggestion, predictor), bus, context)
+            _send(with_prediction(suggestion, public), bus, context)
             if context.stopping():
                 return
 

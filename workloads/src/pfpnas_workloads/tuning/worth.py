@@ -1,0 +1,129 @@
+"""What predicted architectures are worth: the objective's score as it is to be expected, and the chance of each limit.
+
+Errors are taken to be normal: of the accuracy itself, and of the logarithm of whatever is a multiple of its limit.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from pfpnas_api.kinds import ObjectiveSpec
+from pfpnas_api.quantities import DECIMAL
+
+if TYPE_CHECKING:
+    from pfpnas_workloads.prediction.private import Prediction
+
+FloatArray = NDArray[np.float64]
+
+LEAST_DEVIATION: Final = 1e-6
+"""Of a logarithm: no prediction is that sure, and nothing is divided by 0."""
+
+BROKEN_SCORE: Final = -1.0
+"""Counted for a broken hard limit, which no accuracy makes good."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Of n architectures, arrays `(n,)`.
+
+    Attributes:
+        score: To be expected; higher is better.
+        feasible: Probability that every limit is met.
+    """
+
+    score: FloatArray
+    feasible: FloatArray
+
+
+def worth(objective: ObjectiveSpec, prediction: "Prediction", *, optimism: float = 0.0) -> Worth:
+    """The expected score of PFP-NAS' Algorithm 1 (PenalizedAccuracy), or that of ConstraintFirst.
+
+    Algorithm 1 takes `penalty · ratio` off where the latency is over its limit; of that the expectation is
+    ``P(over) · E[ratio | over] · penalty``. The other limits are hard. ConstraintFirst scores the accuracy where every
+    limit is met, else minus the sum of the excesses.
+
+    Args:
+        objective: Scoring and limits.
+        prediction: Of n architectures.
+        optimism: Deviations by which the accuracy is taken to be better than predicted.
+    """
+    latency = _latency_ratio(objective, prediction)
+    hard = list(prediction.ratios.values())
+    ratios = hard if latency is None else [latency, *hard]
+    count = _count(prediction)
+    feasible = np.prod([np.ones(count), *(1 - _over(ratio) for ratio in ratios)], axis=0)
+    accuracy = _accuracy(prediction, count, optimism=optimism)
+    if objective.scoring == "ConstraintFirst":
+        excess = np.sum([np.zeros(count), *(_mean_over(ratio) - _over(ratio) for ratio in ratios)], axis=0)
+        return Worth(feasible * accuracy - excess, feasible)
+    penalty = DECIMAL.parse(objective.penalty_coefficient)
+    score = accuracy if latency is None else accuracy - penalty * _mean_over(latency)
+    kept = np.prod([np.ones(count), *(1 - _over(ratio) for ratio in hard)], axis=0)
+    return Worth(kept * score + (1 - kept) * BROKEN_SCORE, feasible)
+
+
+Ratio = tuple[FloatArray, FloatArray]
+"""A metric as a multiple of its limit, and the deviation of its logarithm, each `(n,)`."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of n architectures, for an algorithm of several objectives.
+
+    Attributes:
+        accuracy: Higher is better, `(n,)`.
+        latency: Lower is better, `(n,)`.
+        excess: Of each limit, as a share of it; positive where it is broken, `(n, limits)`.
+    """
+
+    accuracy: FloatArray
+    latency: FloatArray
+    excess: FloatArray
+
+
+def forecast(objective: ObjectiveSpec, prediction: "Prediction") -> Forecast:
+    """The objectives one by one, with the limits on what is predicted."""
+    count = _count(prediction)
+    latency = _latency_ratio(objective, prediction)
+    ratios = [ratio for ratio, _ in ([] if latency is None else [latency]) + list(prediction.ratios.values())]
+    return Forecast(
+        accuracy=_accuracy(prediction, count, optimism=0.0),
+        latency=np.zeros(count) if prediction.latency is None else prediction.latency,
+        excess=np.reshape(ratios, (len(ratios), count)).T - 1,
+    )
+
+
+def _latency_ratio(objective: ObjectiveSpec, prediction: "Prediction") -> Ratio | None:
+    limit = objective.constraint("Latency")
+    if limit is None or prediction.latency is None or prediction.latency_deviation is None:
+        return None
+    return prediction.latency / limit.limit, prediction.latency_deviation
+
+
+def _over(ratio: Ratio) -> FloatArray:
+    """The probability that a log-normal ratio is above 1."""
+    median, deviation = ratio
+    over: FloatArray = ndtr(np.log(median) / np.maximum(deviation, LEAST_DEVIATION))
+    return over
+
+
+def _mean_over(ratio: Ratio) -> FloatArray:
+    """``P(over) · E[ratio | over]`` of a log-normal ratio: its partial expectation above 1."""
+    median, deviation = ratio[0], np.maximum(ratio[1], LEAST_DEVIATION)
+    mean: FloatArray = median * np.exp(deviation**2 / 2) * ndtr(np.log(median) / deviation + deviation)
+    return mean
+
+
+def _accuracy(prediction: "Prediction", count: int, *, optimism: float) -> FloatArray:
+    """As predicted; nothing at all where it wasn't measured yet, so that the limits alone decide."""
+    if prediction.accuracy is None or prediction.accuracy_deviation is None:
+        return np.zeros(count)
+    return prediction.accuracy + optimism * prediction.accuracy_deviation
+
+
+def _count(prediction: "Prediction") -> int:
+    arrays = (prediction.accuracy, prediction.latency, *(ratio for ratio, _ in prediction.ratios.values()))
+    return next(len(array) for array in arrays if array is not None)
