@@ -1,6 +1,7 @@
 """A finished search as documents: a Supernet, an experiment, and trials with plausible figures."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,13 +12,18 @@ from pfpnas_api.kinds import (
     CheckpointStatus,
     Condition,
     Evaluation,
+    Finalist,
     Latency,
     LocalReference,
     Metadata,
     NASExperiment,
     NASExperimentStatus,
     PredictedMetrics,
+    PredictorStatus,
     RankedTrial,
+    RegressionQuality,
+    Remeasurement,
+    Repeat,
     Supernet,
     Trial,
     TrialCounts,
@@ -204,6 +210,106 @@ def _simulate(
     )
 
 
+def with_predictions(trials: Sequence[Trial], *, first: int = 8, refit_every: int = 4, seed: int = 3) -> list[Trial]:
+    """The trials as private predictors said they would turn out, 3 % off in latency and .01 in accuracy; every fifth
+    is measured twice."""
+    rng = np.random.default_rng(seed)
+    told = []
+    for index, trial in enumerate(trials):
+        status = trial.status
+        if index >= first and status.metrics is not None:
+            labels = index - index % refit_every
+            status = status.model_copy(update={"predicted": _predicted(status.metrics, labels, rng)})
+        if index % 5 == 4 and status.metrics is not None:
+            status = status.model_copy(
+                update={"repeat": Repeat(latency_milliseconds=status.metrics.latency_milliseconds)}
+            )
+        told.append(trial.model_copy(update={"status": status}))
+    return told
+
+
+def _predicted(metrics: TrialMetrics, labels: int, rng: np.random.Generator) -> PredictedMetrics:
+    latency, accuracy = metrics.latency_milliseconds, metrics.accuracy
+    return PredictedMetrics(
+        public_accuracy=0.8,
+        latency_milliseconds=latency.p50 * float(np.exp(rng.normal(0, 0.03))) if latency else None,
+        latency_deviation=0.04,
+        accuracy=None if accuracy is None else float(np.clip(accuracy + rng.normal(0, 0.01), 0, 1)),
+        accuracy_deviation=0.012,
+        feasible=0.9,
+        labels=labels,
+        kendall_tau=0.9 - 2.0 / labels,
+    )
+
+
+def make_predictor_status() -> PredictorStatus:
+    """Predictors of 28 measurements."""
+    quality = {
+        "labels": 28,
+        "kendall_tau": 0.91,
+        "kendall_tau_deviation": 0.02,
+        "coverage": 0.88,
+        "macs_kendall_tau": 0.71,
+    }
+    latency = {"encoding": "compact", "regressor": "ridge", "error": 0.027, "constant_error": 0.31, "macs_error": 0.09}
+    accuracy = {"encoding": "one-hot", "regressor": "mlp", "error": 0.008, "constant_error": 0.02, "macs_error": 0.011}
+    return PredictorStatus(
+        labels=28,
+        latency=RegressionQuality.model_validate(quality | latency),
+        accuracy=RegressionQuality.model_validate(quality | accuracy),
+        latency_mape=0.027,
+        accuracy_mae=0.008,
+        kendall_tau=0.83,
+        noise_floor=0.011,
+        accuracy_noise_floor=0.003,
+        repeats=4,
+    )
+
+
+def with_finalists(experiment: NASExperiment, trials: Sequence[Trial], *, count: int = 3) -> NASExperiment:
+    """The experiment with its best trials measured twice more, a little slower, and all of them tested."""
+    ranked = sorted((_ranked(t) for t in trials if t.status.feasible), key=lambda r: r.score or 0.0, reverse=True)
+    again = [_measured_again(one) for one in ranked[:count]]
+    finalists = tuple(
+        Finalist(trial=one.trial, remeasurements=(Remeasurement(repetition=1), Remeasurement(repetition=2)), ranked=one)
+        for one in again
+    )
+    tested = tuple(
+        _evaluation("best" if index == 0 else "finalist", 0.96 - index / 100, None).model_copy(
+            update={"architecture": one.architecture}
+        )
+        for index, one in enumerate(again)
+    )
+    others = tuple(e for e in experiment.status.evaluations if e.name != "best")
+    status = {"finalists": finalists, "evaluations": (*tested, *others), "best": again[0]}
+    return experiment.model_copy(update={"status": experiment.status.model_copy(update=status)})
+
+
+def _measured_again(ranked: RankedTrial) -> RankedTrial:
+    latency = ranked.metrics.latency_milliseconds
+    assert latency is not None
+    slower = latency.model_copy(update={"p50": latency.p50 * 1.01})
+    metrics = ranked.metrics.model_copy(update={"latency_milliseconds": slower})
+    return ranked.model_copy(update={"metrics": metrics, "score": (ranked.score or 0.0) - 0.001})
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another search, as a report takes it."""
+
+    experiment: NASExperiment
+    finished: list[Trial]
+
+
+def make_random_search(space: SearchSpace, *, count: int = 32, limit: str = '"2.0"', seed: int = 5) -> Beside:
+    """Random search that has ended."""
+    experiment = make_experiment(name="digits-random", limit=limit, tuner={"algorithm": "RandomSearch", "seed": 1})
+    rng = np.random.default_rng(seed)
+    drawn = ((index, space.sample(rng)) for index in range(count))
+    trials = [_simulate(index, one, experiment=experiment, space=space, rng=rng) for index, one in drawn]
+    return Beside(with_result(experiment, trials), trials)
+
+
 def with_result(experiment: NASExperiment, trials: Sequence[Trial], *, evaluated: bool = True) -> NASExperiment:
     """The experiment at its end: counts, best, conditions and (unless told otherwise) the evaluations on test."""
     best: RankedTrial | None = None
@@ -217,7 +323,7 @@ def with_result(experiment: NASExperiment, trials: Sequence[Trial], *, evaluated
     reason = "BudgetSpent" if best is not None else "TooManyFailures"
     end = START + timedelta(seconds=6 * len(trials) + 10)
     status = NASExperimentStatus(
-        conditions=(_condition(kind, reason, "", end),),
+        conditions=(_condition(kind, reason, "", end), _searched(end)),
         trials=TrialCounts(created=len(trials), succeeded=len(trials) - failed, failed=failed, infeasible=infeasible),
         best=best,
         evaluations=make_evaluations(best) if best and evaluated else (),
@@ -226,6 +332,16 @@ def with_result(experiment: NASExperiment, trials: Sequence[Trial], *, evaluated
         finished_at=end + timedelta(seconds=30),
     )
     return experiment.model_copy(update={"status": status})
+
+
+def _searched(moment: datetime) -> Condition:
+    return Condition(
+        type="Searching",
+        status="False",
+        reason="BudgetSpent",
+        message="every trial is measured",
+        last_transition_time=moment,
+    )
 
 
 def _ranked(trial: Trial) -> RankedTrial:

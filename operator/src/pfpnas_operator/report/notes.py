@@ -11,7 +11,7 @@ def build_notes(report: Report) -> tuple[str, ...]:
     notes = [*_outcome(report)]
     if report.best is not None:
         notes += [*_selection(report, report.best), *_head(report)]
-    return (*notes, *_comparison(report), *_measuring(report), *_predictor(report))
+    return (*notes, *_comparison(report), *_beside(report), *_measuring(report), *_predictor(report), *_private(report))
 
 
 def _outcome(report: Report) -> Iterator[str]:
@@ -93,3 +93,36 @@ def _predictor(report: Report) -> Iterator[str]:
     error, constant = report.supernet.predictor_error, report.supernet.constant_error
     if error is not None and constant is not None and error >= constant:
         yield "The accuracy predictor is no better than always saying the mean: don't rely on its predictions."
+
+
+def _private(report: Report) -> Iterator[str]:
+    """What weakens the private predictors' figures."""
+    predictors = report.predictors
+    if predictors is None:
+        return
+    for name, one in (("latency", predictors.latency), ("accuracy", predictors.accuracy)):
+        fit = one.cross_validation
+        if fit is not None and fit.error >= min(fit.macs_error, fit.constant_error):
+            other = "the MACs" if fit.macs_error <= fit.constant_error else "always saying the same"
+            yield f"The private predictor of the {name} is no better than {other}: it has not paid for itself here."
+    if predictors.latency.trials or predictors.accuracy.trials:
+        yield (
+            "Trials were chosen since they were predicted to be good, so what was predicted of them errs more, and more "
+            "to the bright side, than cross-validation says."
+        )
+
+
+def _beside(report: Report) -> Iterator[str]:
+    """How little one other search says."""
+    other = report.other_search
+    if other is None or other.other is None:
+        return
+    if other.caught_up_at is None:
+        yield (
+            f"{other.algorithm} found better with as many measurements: this search has not shown that its tuner is "
+            "worth anything here."
+        )
+    yield (
+        f"The comparison with {other.algorithm} is of one search each, by scores of single measurements: another seed "
+        "may turn it."
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pfpnas_api.kinds import RegressionQuality
 from pfpnas_operator.report.frame import Area, grid_x, grid_y, key_box, key_dot, key_line, legend, point_kind, radius
 from pfpnas_operator.report.markup import Markup, circle, figure, joined, line, path, table, text
 from pfpnas_operator.report.scales import Scale, latency_scale, scale_for
@@ -193,45 +194,46 @@ def _refits(predictors: Predictors) -> Markup | None:
 
 
 def _table(predictors: Predictors) -> Markup:
-    rows = [_row("Latency", predictors.latency, digits=1), _row("Accuracy", predictors.accuracy, digits=2)]
-    head = (
-        "Predictor",
-        "Before measurement",
-        "in cross-validation",
-        "always the same",
-        "MACs only",
-        "Noise floor",
-        "Kendall τ",
-        "τ of MACs only",
-        "In the 90 % interval",
-        "in cross-validation",
-        "Encoding and regressor",
-    )
+    both = (predictors.latency, predictors.accuracy)
+    rows = [(label, *(cell(one, digits) for one, digits in zip(both, (1, 2), strict=True))) for label, cell in _FIGURES]
+    joint = f"; Kendall τ of the joint score {predictors.kendall_tau:.2f}" if predictors.kendall_tau is not None else ""
     caption = (
-        f"Mean errors (latency in per cent of it, accuracy in points); cross-validation on {predictors.labels} "
-        f"measurements, noise floor from {predictors.repeats} pairs"
+        f"Mean errors, of the latency in per cent of it, of the accuracy in points; cross-validation on "
+        f"{predictors.labels} measurements{joint}; noise floor from {predictors.repeats} pairs"
     )
-    return table(head, rows, caption=caption)
+    return table(("What", "Latency", "Accuracy"), rows, caption=caption)
 
 
-def _row(name: str, predicted: Predicted, *, digits: int) -> list[str | tuple[str, object]]:
-    quality = predicted.cross_validation
+def _before(one: Predicted, digits: int) -> str:
+    return f"{percent(one.error, digits=digits)} over {one.trials} trials" if one.trials else "–"
 
-    def error(value: float | None) -> tuple[str, object]:
-        return percent(value, digits=digits), value
 
-    before = percent(predicted.error, digits=digits) + (f" of {predicted.trials}" if predicted.trials else "")
-    spread = f" ± {quality.kendall_tau_deviation:.2f}" if quality else ""
-    return [
-        name,
-        (before, predicted.error),
-        error(quality.error if quality else None),
-        error(quality.constant_error if quality else None),
-        error(quality.macs_error if quality else None),
-        error(predicted.noise_floor),
-        (f"{quality.kendall_tau:.2f}{spread}", quality.kendall_tau) if quality else "–",
-        (f"{quality.macs_kendall_tau:.2f}", quality.macs_kendall_tau) if quality else "–",
-        (percent(predicted.coverage, digits=0), predicted.coverage),
-        (percent(quality.coverage, digits=0), quality.coverage) if quality else "–",
-        f"{quality.encoding}, {quality.regressor}" if quality else "–",
-    ]
+def _of_fit(show: Callable[[RegressionQuality, int], str]) -> Callable[[Predicted, int], str]:
+    """A figure of the last fit, or a dash as long as there was none."""
+    return lambda one, digits: show(one.cross_validation, digits) if one.cross_validation else "–"
+
+
+_FIGURES: tuple[tuple[str, Callable[[Predicted, int], str]], ...] = (
+    ("Error of what was predicted before the measurements", _before),
+    ("Noise floor: error of a perfect predictor", lambda one, digits: percent(one.noise_floor, digits=digits)),
+    ("Error in cross-validation", _of_fit(lambda fit, digits: percent(fit.error, digits=digits))),
+    (
+        "Error in cross-validation, best quarter",
+        _of_fit(lambda fit, digits: percent(fit.top_quartile_error, digits=digits)),
+    ),
+    ("Error of a predictor that knows MACs only", _of_fit(lambda fit, digits: percent(fit.macs_error, digits=digits))),
+    (
+        "Error of a predictor that always says the same",
+        _of_fit(lambda fit, digits: percent(fit.constant_error, digits=digits)),
+    ),
+    (
+        "Kendall τ in cross-validation",
+        _of_fit(lambda fit, _: f"{fit.kendall_tau:.2f} ± {fit.kendall_tau_deviation:.2f}"),
+    ),
+    ("Kendall τ of a predictor that knows MACs only", _of_fit(lambda fit, _: f"{fit.macs_kendall_tau:.2f}")),
+    ("Inside the 90 % interval predicted before", lambda one, _: percent(one.coverage, digits=0)),
+    ("Inside the 90 % interval in cross-validation", _of_fit(lambda fit, _: percent(fit.coverage, digits=0))),
+    ("Encoding, chosen in cross-validation", _of_fit(lambda fit, _: fit.encoding)),
+    ("Regressor, chosen in cross-validation", _of_fit(lambda fit, _: fit.regressor)),
+)
+"""Rows of the table."""

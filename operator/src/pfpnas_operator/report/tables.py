@@ -93,36 +93,33 @@ def finalists_table(report: Report) -> Markup:
     """The finalists by their first measurement, by the medians of all, and on the test split."""
     head = (
         "Trial",
-        "First score",
-        "First p50",
-        "First accuracy",
-        "Measurements",
-        "Median score",
-        "Median p50",
-        "Median accuracy",
-        "Test accuracy",
         "Meets limits",
-        "Remark",
-        "Architecture",
+        "Measurements",
+        "Score, first",
+        "median",
+        "p50, first",
+        "median",
+        "Accuracy, first",
+        "median",
+        "Test accuracy",
     )
     caption = "Finalists: measured again by fresh processes on the validation split, then scored once on the test split"
     return table(head, [_finalist(row) for row in report.finalists], caption=caption)
 
 
 def _finalist(row: Finalist) -> list[str | tuple[str, object]]:
+    times = f"{row.measurements} ({row.reason})" if row.reason else str(row.measurements)
     return [
         f"{row.trial} · best" if row.best else row.trial,
+        "–" if row.feasible is None else "yes" if row.feasible else "no",
+        (times, row.measurements),
         _score(row.first_score),
-        (milliseconds(row.first_latency), row.first_latency),
-        (percent(row.first_accuracy), row.first_accuracy),
-        (str(row.measurements), row.measurements),
         _score(row.score),
+        (milliseconds(row.first_latency), row.first_latency),
         (milliseconds(row.latency), row.latency),
+        (percent(row.first_accuracy), row.first_accuracy),
         (percent(row.accuracy), row.accuracy),
         (percent_error(row.test_accuracy, row.test_standard_error), row.test_accuracy),
-        "–" if row.feasible is None else "yes" if row.feasible else "no",
-        row.reason or "",
-        row.architecture,
     ]
 
 
