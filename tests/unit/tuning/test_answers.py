@@ -12,6 +12,7 @@ from pfpnas_workloads.tuning.anneal import Anneal
 from pfpnas_workloads.tuning.answers import Answers
 from pfpnas_workloads.tuning.ledger import Ledger
 from pfpnas_workloads.tuning.losses import FAILED_LOSS
+from pfpnas_workloads.tuning.nsga2 import NSGA2
 from pfpnas_workloads.tuning.propose import Proposer
 from pfpnas_workloads.tuning.random_search import RandomSearch
 from pfpnas_workloads.tuning.region import Region
@@ -62,7 +63,7 @@ def test_every_index_is_answered_once_and_in_order() -> None:
     assert [s.index for s in tuner.to([ask(5)])] == [3, 4]
 
 
-@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal])
+@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal, NSGA2])
 def test_the_same_log_gives_the_same_suggestions_in_whatever_batches_it_is_read(kind: type[Tuner]) -> None:
     log, made = search(kind)
     asks_and_results = [entry for entry in log if entry.event != "Started"]

@@ -6,9 +6,10 @@ import pytest
 
 from pfpnas_api.kinds import ObjectiveSpec
 from pfpnas_api.messages import Suggestion
-from pfpnas_api.spaces import Architecture, SearchSpace, cost
-from pfpnas_workloads.tuning._base import Observation, Tuner
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, cost, to_matrix
+from pfpnas_workloads.tuning._base import DESIGN_SUGGESTIONS, Foresee, Observation, Tuner
 from pfpnas_workloads.tuning.anneal import Anneal
+from pfpnas_workloads.tuning.nsga2 import NSGA2
 from pfpnas_workloads.tuning.propose import Proposer
 from pfpnas_workloads.tuning.random_search import RandomSearch
 from pfpnas_workloads.tuning.region import Region
@@ -26,6 +27,9 @@ class Stubborn(Tuner):
 
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:
         return self.space.maximum()
+
+    def draws(self, count: int, history: Sequence[Observation], *, seed: int, foresee: Foresee) -> GeneMatrix:
+        return to_matrix(self.space, [self.space.maximum()] * count)
 
 
 def proposer(kind: type[Tuner], space: SearchSpace, *constraints: dict[str, str], seed: int = 0) -> Proposer:
@@ -46,7 +50,7 @@ def run(made_by: Proposer, count: int) -> list[Suggestion]:
     return suggestions
 
 
-@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal])
+@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal, NSGA2])
 def test_every_net_of_a_small_space_is_suggested_once_and_then_the_space_is_exhausted(kind: type[Tuner]) -> None:
     suggestions = run(proposer(kind, TINY), TINY.count + 2)
     assert {s.architecture for s in suggestions[:-2]} == {a.id for a in TINY.enumerate()}
@@ -55,9 +59,9 @@ def test_every_net_of_a_small_space_is_suggested_once_and_then_the_space_is_exha
 
 
 def test_a_tuner_that_repeats_itself_gives_the_neighbourhood_of_what_it_wants() -> None:
-    history = [Observation(LARGE.minimum(), 0.0)] * 10
+    history = [Observation(LARGE.minimum(), 0.0)] * DESIGN_SUGGESTIONS
     seen = {LARGE.maximum()}
-    for index in range(10, 30):
+    for index in range(DESIGN_SUGGESTIONS, DESIGN_SUGGESTIONS + 20):
         suggestion = proposer(Stubborn, LARGE).suggestion(index, history, seen)
         assert suggestion.architecture is not None
         architecture = LARGE.parse(suggestion.architecture)
@@ -67,7 +71,7 @@ def test_a_tuner_that_repeats_itself_gives_the_neighbourhood_of_what_it_wants() 
         seen.add(architecture)
 
 
-@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal])
+@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal, NSGA2])
 @pytest.mark.parametrize(
     "limit",
     [
@@ -94,7 +98,7 @@ def test_within_a_limit_that_leaves_few_nets_of_a_large_space_each_is_found_and_
 
 
 def test_limits_that_nothing_keeps_end_with_the_closest() -> None:
-    for kind in (RandomSearch, TPE, Anneal):
+    for kind in (RandomSearch, TPE, Anneal, NSGA2):
         (suggestion,) = run(proposer(kind, LARGE, {"metric": "FLOPs", "max": "1k"}), 1)
         assert suggestion.exhausted == "NoFeasibleArchitecture"
         assert suggestion.closest == LARGE.minimum().id
@@ -109,12 +113,12 @@ def test_the_closest_has_the_smallest_violation_of_the_whole_space() -> None:
 
 
 def test_suggestions_say_whether_they_were_drawn_at_random() -> None:
-    origins = [s.origin for s in run(proposer(TPE, LARGE), 14)]
-    assert origins == ["Random"] * 8 + ["Tuner"] * 6
+    origins = [s.origin for s in run(proposer(TPE, LARGE), DESIGN_SUGGESTIONS + 4)]
+    assert origins == ["Random"] * DESIGN_SUGGESTIONS + ["Tuner"] * 4
     assert {s.origin for s in run(proposer(RandomSearch, LARGE), 14)} == {"Random"}
 
 
-@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal])
+@pytest.mark.parametrize("kind", [RandomSearch, TPE, Anneal, NSGA2])
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(kind: type[Tuner]) -> None:
     limit = {"metric": "FLOPs", "maxRelative": "3"}
     first, again, other = (run(proposer(kind, LARGE, limit, seed=seed), 12) for seed in (1, 1, 2))

@@ -6,21 +6,29 @@ import sys
 import numpy as np
 import pytest
 
-from pfpnas_api.spaces import Architecture, SearchSpace
-from pfpnas_workloads.tuning._base import RANDOM_SUGGESTIONS, Observation, Tuner
+from pfpnas_api.jobs import TuneJob
+from pfpnas_api.kinds import ObjectiveSpec, SearchSpaceSpec, TunerSpec
+from pfpnas_api.spaces import Architecture, SearchSpace, cost
+from pfpnas_workloads.tuning._base import DESIGN_SUGGESTIONS, RESULTS_NEEDED, Observation, Tuner
 from pfpnas_workloads.tuning.anneal import Anneal
 from pfpnas_workloads.tuning.losses import FAILED_LOSS
+from pfpnas_workloads.tuning.nsga2 import NSGA2
 from pfpnas_workloads.tuning.random_search import RandomSearch
 from pfpnas_workloads.tuning.tpe import TPE
 
 SPACE = SearchSpace()
-TUNERS = (RandomSearch, TPE, Anneal)
-MODELS = (TPE, Anneal)
+TUNERS = (RandomSearch, TPE, Anneal, NSGA2)
+MODELS = (TPE, Anneal, NSGA2)
+
+
+def measured(architecture: Architecture, *, accuracy: float) -> Observation:
+    latency_ms = cost(SPACE, architecture).macs / 1e6
+    return Observation(architecture, -accuracy, accuracy=accuracy, latency_ms=latency_ms)
 
 
 def observed(count: int, *, pending: int = 0, failed: int = 0) -> list[Observation]:
     rng = np.random.default_rng(7)
-    done = [Observation(SPACE.sample(rng), float(rng.random())) for _ in range(count)]
+    done = [measured(SPACE.sample(rng), accuracy=float(rng.random())) for _ in range(count)]
     lost = [Observation(SPACE.sample(rng), FAILED_LOSS) for _ in range(failed)]
     return done + lost + [Observation(SPACE.sample(rng)) for _ in range(pending)]
 
@@ -51,16 +59,16 @@ def test_a_call_leaves_no_trace(kind: type[Tuner]) -> None:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_the_first_suggestions_are_uniform_whatever_the_history(kind: type[Tuner]) -> None:
-    for index in range(RANDOM_SUGGESTIONS):
-        assert kind(SPACE, seed=3).origin(index, observed(30)) == "Random"
-        assert kind(SPACE, seed=3).suggest(index, observed(30)) == RandomSearch(SPACE, seed=3).suggest(index, [])
+def test_the_first_suggestions_are_not_the_models(kind: type[Tuner]) -> None:
+    tuner = kind(SPACE, seed=3)
+    assert [tuner.origin(index, observed(30)) for index in range(DESIGN_SUGGESTIONS)] == ["Random"] * DESIGN_SUGGESTIONS
+    assert tuner.origin(DESIGN_SUGGESTIONS, observed(30)) == "Tuner"
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_without_results_there_is_nothing_to_model(kind: type[Tuner]) -> None:
-    assert kind(SPACE, seed=3).origin(50, observed(2, pending=48)) == "Random"
-    assert kind(SPACE, seed=3).origin(50, observed(20)) == "Tuner"
+    assert kind(SPACE, seed=3).origin(50, observed(RESULTS_NEEDED - 1, pending=47)) == "Random"
+    assert kind(SPACE, seed=3).origin(50, observed(RESULTS_NEEDED, pending=46)) == "Tuner"
 
 
 def test_random_search_never_claims_to_have_chosen() -> None:
@@ -85,7 +93,7 @@ def test_random_draws_take_every_value_of_every_gene_in_equal_shares() -> None:
 def test_a_model_moves_towards_what_was_good(kind: type[Tuner]) -> None:
     rng = np.random.default_rng(0)
     nets = [SPACE.sample(rng) for _ in range(40)]
-    history = [Observation(net, float(sum(net.depths))) for net in nets]
+    history = [measured(net, accuracy=1 - sum(net.depths) / 12) for net in nets]
     drawn = [kind(SPACE, seed=0).suggest(index, history) for index in range(40, 60)]
     mean = sum(sum(net.depths) for net in drawn) / len(drawn)
     assert mean < sum(sum(net.depths) for net in nets) / len(nets) - 0.5
@@ -98,7 +106,37 @@ def test_a_space_of_one_net_gives_that_net(kind: type[Tuner]) -> None:
     assert only == space.minimum()
 
 
-def test_the_tuner_never_imports_torch() -> None:
-    script = "import sys, pfpnas_workloads.cli, pfpnas_workloads.tuning.workload; print('torch' in sys.modules)"
+def _modules_after(script: str) -> set[str]:
+    """The top-level modules that a fresh process has after a script."""
+    script += "; import sys; print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.strip() == "False"
+    return set(done.stdout.split())
+
+
+def test_the_tuner_never_imports_torch() -> None:
+    script = "import pfpnas_workloads.cli, pfpnas_workloads.tuning.workload, pfpnas_workloads.tuning.pseudo"
+    assert "torch" not in _modules_after(script)
+
+
+@pytest.mark.parametrize("algorithm", ["TPE", "Anneal", "NSGA2"])
+@pytest.mark.parametrize("pseudo_trials", [0, 50])
+def test_the_start_up_design_needs_no_tuners_library(algorithm: str, pseudo_trials: int) -> None:
+    job = TuneJob(
+        uid="tune",
+        experiment="e",
+        search_space=SearchSpaceSpec(backbone="MobileNetV2"),
+        classes=10,
+        objective=ObjectiveSpec(),
+        tuner=TunerSpec.model_validate({"algorithm": algorithm, "pseudoTrials": pseudo_trials}),
+    )
+    script = (
+        "from pfpnas_api.jobs import TuneJob; from pfpnas_api.messages import LogEntry; "
+        "from pfpnas_workloads.tuning.answers import Answers; "
+        "from pfpnas_workloads.tuning.workload import make_proposer; "
+        f"job = TuneJob.model_validate_json({job.model_dump_json(by_alias=True)!r}); "
+        f"made = list(Answers(make_proposer(job), made={{}}).to([LogEntry(event='Ask', count={DESIGN_SUGGESTIONS})])); "
+        f"assert len(made) == {DESIGN_SUGGESTIONS}"
+    )
+    modules = _modules_after(script)
+    assert not modules & {"hyperopt", "pymoo"}
+    assert pseudo_trials or not modules & {"sklearn", "scipy"}, "nothing is predicted"
