@@ -107,8 +107,8 @@ def _private(report: Report) -> Iterator[str]:
             yield f"The private predictor of the {name} is no better than {other}: it has not paid for itself here."
     if predictors.latency.trials or predictors.accuracy.trials:
         yield (
-            "Trials were chosen since they were predicted to be good, so what was predicted of them errs more, and more "
-            "to the bright side, than cross-validation says."
+            "Trials were chosen since they were predicted to be good, so what was predicted of them errs more, and "
+            "more to the bright side, than cross-validation says."
         )
 
 
