@@ -56,6 +56,8 @@ class Kind:
     columns: tuple[Column, ...]
     max_name: int
     why_max_name: str
+    rules: tuple[dict[str, str], ...] = ()
+    """In CEL, over the whole document."""
 
 
 def _condition(kind: str, field: str) -> str:
@@ -108,6 +110,12 @@ EXPERIMENT: Final = Kind(
     ),
     max_name=MAX_PARENT_NAME,
     why_max_name="the names of its children are made from it",
+    rules=(
+        {
+            "rule": "!has(self.spec.warmStartFrom) || !self.spec.warmStartFrom.exists(s, s.name == self.metadata.name)",
+            "message": "spec.warmStartFrom: names the experiment itself; name other experiments",
+        },
+    ),
 )
 
 TRIAL: Final = Kind(
@@ -180,7 +188,8 @@ def _root(kind: Kind) -> Schema:
             {
                 "rule": f"self.metadata.name.size() <= {kind.max_name}",
                 "message": f"metadata.name: at most {kind.max_name} characters are allowed, since {kind.why_max_name}",
-            }
+            },
+            *kind.rules,
         ],
         "properties": {
             "apiVersion": {"type": "string"},

@@ -201,10 +201,10 @@ class TunerSpec(Model):
 
 
 class ConvergenceSpec(Model):
-    """When a search is taken to have converged."""
+    """When a search is taken to have converged. Nothing is judged so before a trial keeps the latency limit."""
 
     patience: Annotated[int, Field(ge=2, le=100_000)]
-    """Finished trials in a row without a gain that end the search."""
+    """Finished trials of the tuner since the last gain that end the search; those by hand are no gain of its."""
     min_gain: Annotated[Decimal, Between(0, 1)] = "0.001"
     """Relative growth of the front's hypervolume that counts as a gain, 0 to 1."""
 
@@ -213,7 +213,7 @@ class BudgetSpec(Model):
     """How much may be spent. May change at any time."""
 
     max_trials: Annotated[int, Field(ge=1, le=100_000)]
-    """Trials of the tuner; those made by hand are not counted."""
+    """Trials of the tuner and of warmStartFrom; those made by hand are not counted."""
     parallel_trials: Annotated[int, Field(ge=1, le=1000)] = 4
     """Trials under way at once."""
     max_failed_trials: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -266,12 +266,21 @@ class NASExperimentSpec(Model):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    """Other experiments over the same search space, of this namespace: what they found best is measured here first."""
+    """Other experiments over the same search space, of this namespace: what they found best is measured here first, in
+    turns, as at most a quarter of maxTrials. The search waits until theirs are over."""
 
     @model_validator(mode="after")
     def _cost_needs_a_price(self) -> "NASExperimentSpec":
         if self.objective.constraint("Cost") and self.target.price_per_hour is None:
             raise ValueError("target.pricePerHour is required for a constraint on Cost")
+        return self
+
+    @model_validator(mode="after")
+    def _each_source_once(self) -> "NASExperimentSpec":
+        names = [source.name for source in self.warm_start_from]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"warmStartFrom: names {twice} more than once; name each experiment once")
         return self
 
 
@@ -362,7 +371,8 @@ class NASExperimentStatus(Model):
     predictor: PredictorStatus | None = None
     finalists: Annotated[tuple[Finalist, ...], Field(max_length=5)] = ()
     """The best trials by their scores, measured again."""
-    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=9)] = ()
+    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=32)] = ()
+    """The nets of the end first; then those of an earlier end, since no net is scored on the test split twice."""
     attempts: dict[str, Count] = Field(default={}, max_length=16)
     """Times that each of the experiment's own Jobs and builds was started."""
     refused_results: Count = 0
@@ -378,3 +388,9 @@ class NASExperiment(Resource[NASExperimentSpec, NASExperimentStatus]):
     kind: Literal["NASExperiment"] = "NASExperiment"
     metadata: ParentMetadata
     status: NASExperimentStatus = NASExperimentStatus()
+
+    @model_validator(mode="after")
+    def _starts_from_others(self) -> "NASExperiment":
+        if any(source.name == self.metadata.name for source in self.spec.warm_start_from):
+            raise ValueError("spec.warmStartFrom: names the experiment itself; name other experiments")
+        return self

@@ -75,6 +75,8 @@ class TrialStatus(Model):
     """Builds started, those for a lost blob included."""
     measure_attempts: Count = 0
     """Times that an agent claimed the measurement."""
+    repeat_attempts: Count = 0
+    """The same of the second measurement, where there is one."""
     build_milliseconds: Annotated[float, Field(ge=0)] | None = None
     created_at: Timestamp | None = None
     build_started_at: Timestamp | None = None
