@@ -1,7 +1,7 @@
 """How far a run is: a live picture on a terminal, else a plain line now and then."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pfpnas_api.kinds import RankedTrial, Supernet, is_true
+from pfpnas_api.kinds import Finalist, PredictorStatus, RankedTrial, Supernet, is_true
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.reconcile.finale import settled
@@ -28,6 +28,7 @@ STAGES = {
     "Pretrain": "1/3 training the supernet",
     "FitPredictor": "1/3 fitting the accuracy predictor",
     "Search": "2/3 searching",
+    "Finalists": "3/3 measuring the finalists again",
     "Finale": "3/3 scoring on the private test split",
 }
 """What is being done, by the names that jobs and this module give it."""
@@ -43,6 +44,7 @@ class Picture:
         detail: Epochs, trials.
         seconds_left: Of the stage, estimated.
         best: The best trial so far.
+        predictors: How good they are, in words.
         waiting: What it waits for, if for anything.
     """
 
@@ -51,6 +53,7 @@ class Picture:
     detail: str = ""
     seconds_left: float | None = None
     best: RankedTrial | None = None
+    predictors: str = ""
     waiting: str = ""
 
 
@@ -85,10 +88,13 @@ def opening_lines(records: Records, root: Path, config: Path | None) -> list[str
     else:
         lines.append(f"  1. train the supernet: done ({supernet.metadata.name})")
     done = f", {records.summary.tuned} of them done" if records.summary.tuned else ""
+    tuner = experiment.spec.tuner
+    chosen = f"{tuner.algorithm}, by predictors from {tuner.pseudo_trials} pseudo trials at every refit"
     lines += [
         f"  2. search: {budget.max_trials} trials{done}, {budget.parallel_trials} at once, chosen by "
-        f"{experiment.spec.tuner.algorithm}; measured on {target.dataset} by {who}",
-        "  3. score the best and its baselines on the private test split, once; write best/ and report.html",
+        f"{chosen if tuner.pseudo_trials else tuner.algorithm}; measured on {target.dataset} by {who}",
+        "  3. measure the finalists again, score the best and its baselines on the private test split, once; write "
+        "best/ and report.html",
     ]
     return lines
 
@@ -139,6 +145,7 @@ def _searching(records: Records, observed: ExperimentObserved, *, pace: Pace, no
         detail=", ".join([f"{done} of {most} trials", *_under_way(records)]),
         seconds_left=pace.seconds_left(done, most, now=now),
         best=records.summary.best,
+        predictors=predictor_text(status.predictor),
         waiting=_waiting(observed),
     )
 
@@ -155,11 +162,41 @@ def _under_way(records: Records) -> list[str]:
 
 
 def _finale(records: Records, observed: ExperimentObserved) -> Picture:
-    evaluations = records.experiment.status.evaluations
+    status, evaluations = records.experiment.status, records.experiment.status.evaluations
+    finalists = status.finalists
+    if finalists and not evaluations:
+        again, detail = measured_again(finalists), f"{measured_again(finalists)} of {len(finalists)} finalists"
+        return Picture(
+            stage=STAGES["Finalists"],
+            done=again / len(finalists),
+            detail=detail,
+            best=status.best,
+            waiting=_waiting(observed),
+        )
     done, total = sum(settled(evaluation) for evaluation in evaluations), len(evaluations) or 1
     detail = f"{done} of {total} nets" if evaluations else "starting"
-    best, waiting = records.summary.best, _waiting(observed)
+    best, waiting = status.best or records.summary.best, _waiting(observed)
     return Picture(stage=STAGES["Finale"], done=done / total, detail=detail, best=best, waiting=waiting)
+
+
+def measured_again(finalists: Iterable[Finalist]) -> int:
+    """How many of them are through with it."""
+    return sum(finalist.ranked is not None or finalist.reason is not None for finalist in finalists)
+
+
+def predictor_text(status: PredictorStatus | None) -> str:
+    """The private predictors in a few words; nothing as long as there are none."""
+    if status is None or not status.labels:
+        return ""
+    parts = []
+    if status.latency_mape is not None:
+        floor = f" (noise {status.noise_floor:.1%})" if status.noise_floor is not None else ""
+        parts.append(f"latency off by {status.latency_mape:.1%}{floor}")
+    if status.accuracy_mae is not None:
+        parts.append(f"accuracy by {status.accuracy_mae:.2%}")
+    if status.kendall_tau is not None:
+        parts.append(f"τ {status.kendall_tau:.2f}")
+    return f"{', '.join(parts)} from {status.labels} measurements"
 
 
 def _waiting(observed: ExperimentObserved) -> str:
@@ -243,7 +280,8 @@ def _line(picture: Picture) -> str:
     if picture.done is not None:
         parts.append(f"{picture.done:.0%}")
     best = f"best so far {best_text(picture.best)}" if picture.best else ""
-    parts += [picture.detail, left_text(picture.seconds_left), best, picture.waiting]
+    predictors = f"predictors {picture.predictors}" if picture.predictors else ""
+    parts += [picture.detail, left_text(picture.seconds_left), best, predictors, picture.waiting]
     return " · ".join(part for part in parts if part)
 
 
@@ -252,6 +290,8 @@ def _drawn(picture: Picture) -> Group:
     bar = ProgressBar(total=1.0, completed=picture.done or 0.0, width=32, pulse=picture.done is None)
     row.add_row(Text(picture.stage, style="bold"), bar, picture.detail, left_text(picture.seconds_left))
     lines = [Text(f"    best so far: {best_text(picture.best)}")] if picture.best else []
+    if picture.predictors:
+        lines.append(Text(f"    predictors: {picture.predictors}"))
     if picture.waiting:
         lines.append(Text(f"    {picture.waiting}", style="yellow"))
     return Group(row, *lines)

@@ -1,12 +1,14 @@
 """`pfpnas status`: a run in a few lines."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from pfpnas_api.kinds import NASExperiment, Supernet, find_condition
+from pfpnas_api.kinds import Finalist, NASExperiment, PredictorStatus, Supernet, find_condition
+from pfpnas_operator.local.baseline import own_baseline
 from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
-from pfpnas_operator.local.progress import STAGES, best_text, left_text
+from pfpnas_operator.local.progress import STAGES, best_text, left_text, measured_again, predictor_text
 from pfpnas_operator.reconcile.finale import settled
 
 
@@ -18,16 +20,64 @@ def status_lines(folder: RunFolder, records: Records) -> list[str]:
         f"supernet: {_supernet(supernet)}",
         f"trials: {_trials(records)}",
     ]
-    best = records.summary.best
+    lines += _predictors(experiment.status.predictor)
+    lines += _search_end(experiment)
+    # Once the finalists are measured again, their medians name the best; until then it is the summary's.
+    best = experiment.status.best or records.summary.best
     if best is not None:
-        lines.append(f"best so far: {best.trial}, {best_text(best)}  {best.architecture}")
+        over = experiment.status.finished_at is not None
+        lines.append(f"best{'' if over else ' so far'}: {best.trial}, {best_text(best)}  {best.architecture}")
+    lines += _finalists(experiment.status.finalists)
     evaluations = experiment.status.evaluations
     if evaluations:
         done = sum(settled(evaluation) for evaluation in evaluations)
         lines.append(f"private test split: {done} of {len(evaluations)} nets scored")
+    lines += _baseline(folder, records)
     if (folder.root / "report.html").exists():
         lines.append(f"report: {folder.root / 'report.html'}")
     return lines
+
+
+def _predictors(status: PredictorStatus | None) -> Iterator[str]:
+    """How good the private predictors are, and what was chosen."""
+    said = predictor_text(status)
+    if status is None or not said:
+        return
+    yield f"predictors: {said}"
+    chosen = [
+        f"{name} by {quality.regressor} on {quality.encoding} (MACs only: off by {quality.macs_error:.2%})"
+        for name, quality in (("latency", status.latency), ("accuracy", status.accuracy))
+        if quality is not None
+    ]
+    if chosen:
+        yield f"chosen in cross-validation: {', '.join(chosen)}"
+
+
+def _search_end(experiment: NASExperiment) -> Iterator[str]:
+    searching = find_condition(experiment.status.conditions, "Searching")
+    if experiment.status.search_finished_at is not None and searching is not None and searching.status == "False":
+        yield f"search ended: {searching.reason}{f', {searching.message}' if searching.message else ''}"
+
+
+def _finalists(finalists: tuple[Finalist, ...]) -> Iterator[str]:
+    if not finalists:
+        return
+    yield f"finalists measured again: {measured_again(finalists)} of {len(finalists)}"
+    for finalist in finalists:
+        times = 1 + len(finalist.remeasurements)
+        if finalist.ranked is not None:
+            yield f"  {finalist.trial}: {best_text(finalist.ranked)} (medians of {times} measurements)"
+        elif finalist.reason is not None:
+            yield f"  {finalist.trial}: not measured again ({finalist.reason})"
+
+
+def _baseline(folder: RunFolder, records: Records) -> Iterator[str]:
+    other = own_baseline(folder, records)
+    if other is None:
+        return
+    algorithm, best = other.experiment.spec.tuner.algorithm, other.summary.best
+    found = f", best {best_text(best)}" if best is not None else ""
+    yield f"baseline: {algorithm}, {_trials(other)}{found}"
 
 
 def _state(folder: RunFolder, experiment: NASExperiment) -> str:
