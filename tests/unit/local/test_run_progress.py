@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pfpnas_api.kinds import NASExperimentStatus, StageProgress
+from pfpnas_api.kinds import Finalist, NASExperimentStatus, PredictorStatus, StageProgress
 from pfpnas_operator.local.observer import Records
-from pfpnas_operator.local.progress import Display, Pace, Picture, left_text, opening_lines, picture
+from pfpnas_operator.local.progress import (
+    Display,
+    Pace,
+    Picture,
+    left_text,
+    opening_lines,
+    picture,
+    predictor_text,
+)
 from pfpnas_operator.reconcile import Event
 from support.reconcile_builders import NOW, artifact, make_experiment, make_supernet, make_trial, observe, seconds
 
@@ -140,3 +148,39 @@ def test_opening_of_a_resumed_run_says_what_is_done() -> None:
     assert lines[1] == "  1. train the supernet: done (tiny)"
     assert "1 of them done" in lines[2]
     assert "agents of pool" in lines[2]
+
+
+def test_picture_of_the_search_tells_how_good_the_predictors_are() -> None:
+    status = PredictorStatus(labels=20, latency_mape=0.031, noise_floor=0.012, accuracy_mae=0.006, kendall_tau=0.8)
+    records = _records("Ready", reference=artifact("smallest"), predictor=status)
+    shown = picture(records, observe(records.experiment), pace=Pace(), now=NOW)
+    assert shown.predictors == "latency off by 3.1% (noise 1.2%), accuracy by 0.60%, τ 0.80 from 20 measurements"
+    display, _, written = _display()
+    with display:
+        display.show(shown)
+    assert "predictors latency off by 3.1%" in written.getvalue()
+
+
+@pytest.mark.parametrize("status", [None, PredictorStatus(), PredictorStatus(repeats=2, noise_floor=0.01)])
+def test_nothing_is_said_of_predictors_that_were_never_fitted(status: PredictorStatus | None) -> None:
+    assert predictor_text(status) == ""
+
+
+def test_picture_of_the_finalists_counts_those_that_are_measured_again() -> None:
+    finalists = (Finalist(trial="tiny-00000", reason="MeasurementTimeout"), Finalist(trial="tiny-00001"))
+    records = _records("Ready", reference=artifact("smallest"), search_finished_at=NOW, finalists=finalists)
+    shown = picture(records, observe(records.experiment), pace=Pace(), now=NOW)
+    assert (shown.stage, shown.detail, shown.done) == (
+        "3/3 measuring the finalists again",
+        "1 of 2 finalists",
+        0.5,
+    )
+
+
+def test_opening_says_that_predictors_choose() -> None:
+    records = _records()
+    tuner = records.experiment.spec.tuner.model_copy(update={"algorithm": "TPE", "pseudo_trials": 300})
+    spec = records.experiment.spec.model_copy(update={"tuner": tuner})
+    records.experiment = records.experiment.model_copy(update={"spec": spec})
+    lines = opening_lines(records, Path("runs/digits"), None)
+    assert "chosen by TPE, by predictors from 300 pseudo trials at every refit" in lines[2]

@@ -1,0 +1,74 @@
+"""What `pfpnas status` says of a run: predictors, finalists, the end, its baseline."""
+
+import shutil
+from pathlib import Path
+
+from pfpnas_api.kinds import NASExperiment, Trial
+from pfpnas_operator.local.baseline import baseline_folder, begin_random
+from pfpnas_operator.local.folder import RunFolder
+from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.status import status_lines
+from support.report_builders import (
+    make_experiment,
+    make_predictor_status,
+    make_supernet,
+    simulated_trials,
+    with_finalists,
+    with_result,
+)
+
+SUPERNET = make_supernet()
+
+
+def _searched() -> tuple[NASExperiment, list[Trial]]:
+    experiment = make_experiment(tuner={"algorithm": "TPE", "pseudoTrials": 300})
+    trials = simulated_trials(experiment, SUPERNET.space(), count=12)
+    return with_finalists(with_result(experiment, trials), trials), trials
+
+
+def _records(**status: object) -> Records:
+    experiment, trials = _searched()
+    changed = experiment.model_copy(update={"status": experiment.status.model_copy(update=status)})
+    return Records.of(SUPERNET, changed, trials)
+
+
+def test_status_tells_the_predictors_and_what_was_chosen(tmp_path: Path) -> None:
+    lines = status_lines(RunFolder(tmp_path), _records(predictor=make_predictor_status()))
+    assert "predictors: latency off by 2.7% (noise 1.1%), accuracy by 0.80%, τ 0.83 from 28 measurements" in lines
+    assert any(line.startswith("chosen in cross-validation: latency by ridge on compact") for line in lines)
+
+
+def test_status_of_a_search_without_predictors_says_nothing_of_them(tmp_path: Path) -> None:
+    assert not [line for line in status_lines(RunFolder(tmp_path), _records()) if "predictors" in line]
+
+
+def test_status_tells_why_the_search_ended_and_the_finalists(tmp_path: Path) -> None:
+    records = _records()
+    finalists = records.experiment.status.finalists
+    lost = finalists[2].model_copy(update={"ranked": None, "remeasurements": (), "reason": "MeasurementTimeout"})
+    lines = status_lines(RunFolder(tmp_path), _records(finalists=(*finalists[:2], lost)))
+    assert "search ended: BudgetSpent, every trial is measured" in lines
+    at = lines.index("finalists measured again: 3 of 3")
+    assert lines[at + 1].startswith(f"  {finalists[0].trial}: accuracy ")
+    assert lines[at + 1].endswith("(medians of 3 measurements)")
+    assert lines[at + 3] == f"  {lost.trial}: not measured again (MeasurementTimeout)"
+
+
+def test_status_names_the_best_by_all_its_measurements(tmp_path: Path) -> None:
+    records = _records()
+    best = records.experiment.status.best
+    assert best is not None
+    assert records.summary.best != best
+    latency = best.metrics.latency_milliseconds
+    assert latency is not None
+    line = next(line for line in status_lines(RunFolder(tmp_path), records) if line.startswith("best: "))
+    assert f"{best.trial}, " in line
+    assert f"{latency.p50:.2f} ms" in line
+
+
+def test_status_tells_the_baseline_of_the_run(tmp_path: Path) -> None:
+    folder, records = RunFolder(tmp_path), _records()
+    begin_random(folder, records)
+    assert "baseline: RandomSearch, 0 of 12 measured" in status_lines(folder, records)
+    shutil.rmtree(baseline_folder(folder).root)
+    assert not [line for line in status_lines(folder, records) if line.startswith("baseline")]
