@@ -4,7 +4,7 @@ Limits are constraints: what keeps them dominates what doesn't, and of two that 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, canonical, sample_matrix, to_matrix
 from pfpnas_workloads.tuning._base import Foresee, Observation, Tuner, fresh_seed, results
+
+if TYPE_CHECKING:
+    from pfpnas_workloads.tuning.worth import Forecast
 
 POPULATION: Final = 20
 """Measured trials that may be parents."""
@@ -41,9 +44,11 @@ class NSGA2(Tuner):
         parents = _measured(history)
         if len(parents) < 2:
             return self.space.sample(np.random.default_rng(seed))
+        matrix = to_matrix(self.space, [parent.architecture for parent in parents])
+        excess = np.array([[parent.violation] for parent in parents])
         problem = _Genes(self.space, foresee=None, constraints=1)
         evolution = _evolution(self.space, problem, size=POPULATION, children=1, seed=seed)
-        evolution.tell(infills=_population(self.space, parents))
+        evolution.tell(infills=_evaluated(problem, matrix, _objectives(parents), excess))
         children = evolution.ask()
         if children is None:  # every child is a parent already: the space is small
             return self.space.sample(np.random.default_rng(seed))
@@ -54,10 +59,11 @@ class NSGA2(Tuner):
     ) -> GeneMatrix:
         size = min(count, max(SMALLEST_POPULATION, count // GENERATIONS))
         first = self._first(size, history, rng=np.random.default_rng(seed))
-        constraints = foresee(first[:1]).excess.shape[1]
-        problem = _Genes(self.space, foresee=foresee, constraints=constraints)
-        evolution = _evolution(self.space, problem, size=size, children=size, seed=seed, first=first)
-        for _ in range(count // size):
+        expected = foresee(first)
+        problem = _Genes(self.space, foresee=foresee, constraints=expected.excess.shape[1])
+        evolution = _evolution(self.space, problem, size=size, children=size, seed=seed)
+        evolution.tell(infills=_evaluated(problem, first, _minimised(expected), expected.excess))
+        for _ in range(1, count // size):
             if evolution.has_next():  # not where every child is there already: the space is small
                 evolution.next()
         population: GeneMatrix = evolution.pop.get("X").astype(np.int8)
@@ -80,21 +86,20 @@ def _objectives(measured: Sequence[Observation]) -> FloatArray:
     return np.array([[-(observation.accuracy or 0.0), observation.latency_ms] for observation in measured], np.float64)
 
 
-def _population(space: SearchSpace, measured: Sequence[Observation]) -> Any:
-    """The measured trials as pymoo has them: already evaluated."""
-    excess = np.array([[observation.violation] for observation in measured])
-    population = Population.new("X", to_matrix(space, [observation.architecture for observation in measured]))
-    problem = StaticProblem(_Genes(space, foresee=None, constraints=1), F=_objectives(measured), G=excess)
-    return Evaluator().eval(problem, population)
+def _minimised(expected: "Forecast") -> FloatArray:
+    return np.column_stack([-expected.accuracy, expected.latency])
 
 
-def _evolution(
-    space: SearchSpace, problem: Problem, *, size: int, children: int, seed: int, first: GeneMatrix | None = None
-) -> Any:
+def _evaluated(problem: Problem, matrix: GeneMatrix, objectives: FloatArray, excess: FloatArray) -> Any:
+    """Rows as pymoo's individuals that need no evaluation any more."""
+    population = Population.new("X", matrix.astype(int))
+    return Evaluator().eval(StaticProblem(problem, F=objectives, G=excess), population)
+
+
+def _evolution(space: SearchSpace, problem: Problem, *, size: int, children: int, seed: int) -> Any:
     evolution = nsga2.NSGA2(
         pop_size=size,
         n_offsprings=children,
-        sampling=first,
         crossover=UX(),
         mutation=_Redraw(),
         repair=_Canonical(space),
@@ -116,7 +121,7 @@ class _Genes(Problem):  # type: ignore[misc]  # pymoo has no types
     def _evaluate(self, x: NDArray[np.int_], out: dict[str, FloatArray], *_: object, **__: object) -> None:
         assert self._foresee is not None  # measured populations come evaluated
         expected = self._foresee(x.astype(np.int8))
-        out["F"] = np.column_stack([-expected.accuracy, expected.latency])
+        out["F"] = _minimised(expected)
         out["G"] = expected.excess
 
 
