@@ -177,7 +177,7 @@ def simulated_trials(
     """Measured trials: latency grows with MACs and blocks, accuracy saturates, both with noise; the last ones are
     mutations of good ones, as a tuner would propose them."""
     rng = np.random.default_rng(seed)
-    failing, trials = set(failed), []
+    failing, trials = set(failed), list[Trial]()
     for index in range(count):
         late = index > count // 3 and rng.random() < 0.6
         architecture = space.sample(rng)

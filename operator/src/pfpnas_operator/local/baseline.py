@@ -38,7 +38,7 @@ def given_baseline(path: Path, supernet: Supernet, experiment: NASExperiment) ->
     try:
         other = Records.of(*RunFolder(path).read())
     except FolderError as e:
-        raise FolderError(f"--baseline {path}: {e}") from e
+        raise FolderError(f"--baseline {path}: {e}; give the folder of a run, or `{RANDOM}` to `pfpnas run`") from e
     wrong = differences(supernet, experiment, other)
     if wrong:
         listed = "".join(f"\n  {difference}" for difference in wrong)
