@@ -69,6 +69,7 @@ def read(space: "SearchSpace", content: bytes) -> "Architecture":
         ValueError: no such net, or one whose stages can't be told apart.
     """
     import onnx
+
     from pfpnas_api.spaces import Architecture, BlockGene
 
     graph = onnx.load_from_string(content).graph
@@ -103,9 +104,8 @@ def figures(spec: "SearchSpaceSpec", content: bytes, *, noise: float, seed: int)
     Raises:
         ValueError: the file holds no net of the space.
     """
-    from support.known_answer import KnownAnswer
-
     from pfpnas_api.spaces import to_matrix
+    from support.known_answer import KnownAnswer
 
     known = KnownAnswer(spec, noise=noise, seed=seed)
     architecture = read(known.space, content)

@@ -1,6 +1,7 @@
 """A Supernet that is ready to be searched without having been trained: random weights, and a predictor that says ½."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,7 @@ def ready_supernet(store: FolderStore, spec: SearchSpaceSpec, *, name: str = "ti
         "predictor": {**_named(predictor), **quality},
     }
     wished = {"searchSpace": spec.document(), "dataset": {"format": "Shapes"}}
-    return Supernet.model_validate(
-        {"metadata": {"name": name, "uid": f"{name}-uid"}, "spec": wished, "status": status}
-    )
+    return Supernet.model_validate({"metadata": {"name": name, "uid": f"{name}-uid"}, "spec": wished, "status": status})
 
 
 def _condition(kind: str) -> dict[str, Any]:
@@ -50,5 +49,5 @@ def _layers(inputs: int) -> tuple[Layer, ...]:
     sizes = [inputs, *HIDDEN, 1]
     return tuple(
         Layer(np.zeros((before, after), np.float32), np.full(after, 0.5, np.float32))
-        for before, after in zip(sizes, sizes[1:], strict=False)
+        for before, after in pairwise(sizes)
     )

@@ -116,6 +116,10 @@ class Place:
         """Begin with the Supernet that another run has trained, so that only the search is left to do."""
         shutil.copytree(trained / "artifacts", self.out / "artifacts")
         shutil.copy(trained / "supernet.yaml", self.out / "supernet.yaml")
+        self.write_experiment()
+
+    def write_experiment(self) -> None:
+        """The experiment as a run that has just begun would leave it beside its Supernet."""
         documents = load([Path(self.paths[0])])
         _, experiment, _ = begin_or_resume(
             RunFolder(self.folder / "new"), documents.supernets[0], documents.experiments[0]
