@@ -33,7 +33,7 @@ class HyperoptTuner(Tuner):
         self.counts = {gene.name: len(gene.values) for gene in space.genes() if len(gene.values) > 1}
         # Half a step beyond both ends, so that rounding gives every value the same share.
         labels = {name: hp.quniform(name, *ends(count), 1) for name, count in self.counts.items()}
-        self._domain = Domain(_never_evaluated, labels) if labels else None
+        self.domain = Domain(_never_evaluated, labels) if labels else None
 
     @abstractmethod
     def ask(self, new_id: int, domain: Domain, trials: Trials, seed: int) -> list[Document]:
@@ -44,21 +44,21 @@ class HyperoptTuner(Tuner):
         """`count` independent draws, each as `ask` would draw it after the same trials."""
 
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:
-        if self._domain is None:
+        if self.domain is None:
             return self.space.minimum()  # there is no other
-        trials = self._trials(history, self._domain.cmd)
         seed = fresh_seed(self.seed, index, purpose=f"draw {draw}")
-        (document,) = self.ask(len(history), self._domain, trials, seed)
+        (document,) = self.ask(len(history), self.domain, self.trials(history), seed)
         (row,) = self._matrix(document["misc"]["vals"], count=1)
         return self.space.from_genes(row.tolist())
 
     def draws(self, count: int, history: Sequence[Observation], *, seed: int, foresee: Foresee) -> GeneMatrix:
-        if self._domain is None:
+        if self.domain is None:
             return self._matrix({}, count=count)
-        trials = self._trials(history, self._domain.cmd)
-        return self._matrix(self.ask_many(count, self._domain, trials, seed), count=count)
+        return self._matrix(self.ask_many(count, self.domain, self.trials(history), seed), count=count)
 
-    def _trials(self, history: Sequence[Observation], command: object) -> Trials:
+    def trials(self, history: Sequence[Observation]) -> Trials:
+        """A history in hyperopt's form, in the same order."""
+        command = self.domain.cmd if self.domain else None
         trials = Trials()
         documents = []
         for number, observation in enumerate(history):
