@@ -126,7 +126,7 @@ class KnownAnswer:
 
 
 class _Values:
-    """Genes as the values they stand for: resolution `(n, 1)`; per stage kernels, expansions and activity `(n, blocks)`."""
+    """Genes as values: resolution `(n, 1)`; per stage kernels, expansions and activity, each `(n, blocks)`."""
 
     def __init__(self, space: SearchSpace, matrix: GeneMatrix) -> None:
         genes = space.genes()
@@ -189,7 +189,7 @@ def search(
         found = _measure(known, suggestion)
         yield found
         asked = min(done + 1 + parallel, budget)
-        waiting += answers.to([_entry(found), LogEntry(event="Ask", count=asked)])
+        waiting += answers.to([entry_of(found), LogEntry(event="Ask", count=asked)])
 
 
 def _measure(known: KnownAnswer, suggestion: Suggestion) -> Measurement:
@@ -199,7 +199,8 @@ def _measure(known: KnownAnswer, suggestion: Suggestion) -> Measurement:
     return Measurement(suggestion, architecture, metrics, judge(known.objective, metrics))
 
 
-def _entry(found: Measurement) -> LogEntry:
+def entry_of(found: Measurement) -> LogEntry:
+    """What the operator writes of it."""
     latency = found.metrics.latency_milliseconds
     assert latency is not None
     return LogEntry(

@@ -1,0 +1,139 @@
+"""Pseudo trials: predictors decide what is measured, all but an exploration share, and the log decides everything."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from pfpnas_api.jobs import TuneJob
+from pfpnas_api.kinds import ObjectiveSpec, PredictionSpec, TunerSpec
+from pfpnas_api.messages import LogEntry, Suggestion
+from pfpnas_workloads.tuning._base import DESIGN_SUGGESTIONS
+from pfpnas_workloads.tuning.answers import Answers
+from pfpnas_workloads.tuning.workload import make_proposer
+from support.known_answer import KnownAnswer, entry_of, search
+
+KNOWN = KnownAnswer()
+ALGORITHMS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
+BUDGET = 26
+
+
+def job(algorithm: str, **fields: object) -> TuneJob:
+    tuner = TunerSpec.model_validate({"algorithm": algorithm, "seed": 1, "pseudoTrials": 60})
+    whole = {"uid": "t", "experiment": "e", "search_space": KNOWN.spec, "classes": 10, "objective": KNOWN.objective}
+    return TuneJob.model_validate(whole | {"tuner": tuner} | fields)
+
+
+def run(algorithm: str, *, budget: int = BUDGET) -> tuple[list[LogEntry], list[Suggestion]]:
+    """A whole search, one trial at a time: its log, and what was suggested on the way."""
+    log, made = [], []
+    for measurement in search(KNOWN, algorithm, seed=1, pseudo_trials=60, budget=budget, parallel=1):
+        made.append(measurement.suggestion)
+        log += [LogEntry(event="Ask", count=len(made)), entry_of(measurement)]
+    return log, made
+
+
+def answered(of: TuneJob, log: Sequence[LogEntry], *, made: Sequence[Suggestion] = ()) -> list[Suggestion]:
+    """What a tuner says that reads the log entry by entry."""
+    answers = Answers(make_proposer(of), made={suggestion.index: suggestion for suggestion in made})
+    return [suggestion for entry in log for suggestion in answers.to([entry])]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_restarted_tuner_suggests_the_same_to_the_last_bit(algorithm: str) -> None:
+    log, made = run(algorithm)
+    for stopped_after in (DESIGN_SUGGESTIONS + 3, BUDGET - 1):
+        assert answered(job(algorithm), log, made=made[:stopped_after]) == made[stopped_after:]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_after_the_design_the_tuner_chooses_what_is_predicted_to_be_good(algorithm: str) -> None:
+    _, made = run(algorithm)
+    assert [s.origin for s in made[:DESIGN_SUGGESTIONS]] == ["Random"] * DESIGN_SUGGESTIONS
+    chosen = [s for s in made[DESIGN_SUGGESTIONS:] if s.origin == "Tuner"]
+    assert len(chosen) >= 12
+    predicted = [s.predicted for s in chosen if s.predicted]
+    assert len(predicted) == len(chosen)
+    for metrics in predicted:
+        assert metrics.accuracy is not None
+        assert metrics.latency_milliseconds is not None
+        assert metrics.feasible is not None
+        assert metrics.labels is not None
+    feasible = [metrics.feasible or 0 for metrics in predicted]
+    assert sum(feasible) / len(feasible) > 0.6, "of all nets 27 % keep the limit"
+
+
+def test_predicted_milliseconds_are_those_of_the_device_although_the_limit_is_relative() -> None:
+    measurements = list(search(KNOWN, "TPE", seed=1, pseudo_trials=60, budget=BUDGET, parallel=1))
+    last = measurements[-1]
+    latency = last.metrics.latency_milliseconds
+    assert latency is not None
+    assert last.suggestion.predicted is not None
+    assert last.suggestion.predicted.latency_milliseconds == pytest.approx(latency.p50, rel=0.3)
+
+
+def test_how_good_the_predictors_are_is_told_once_a_refit() -> None:
+    _, made = run("TPE")
+    told = [(s.index, s.predictor.labels) for s in made if s.predictor]
+    # With one trial at a time the first suggestion after 4, 8, … results is the one of that index.
+    assert told == [(labels, labels) for labels in range(4, BUDGET, 4)]
+
+
+def test_a_restart_tells_a_refit_again_only_if_the_first_word_was_lost() -> None:
+    log, made = run("TPE", budget=14)
+    assert made[12].predictor is not None
+    after = answered(job("TPE"), log, made=made[:13])
+    assert [s.predictor for s in after] == [None]
+    (lost,) = answered(
+        job("TPE"), [*log[: 2 * 12 - 1], log[2 * 12 - 1], LogEntry(event="Ask", count=13)], made=made[:12]
+    )
+    assert lost.predictor == made[12].predictor
+
+
+def test_no_exploration_and_nothing_else_share_out_the_trials_as_wished() -> None:
+    log, made = run("RandomSearch", budget=40)
+    explored = [s for s in made[DESIGN_SUGGESTIONS:] if s.origin == "Random"]
+    assert 0 < len(explored) < 12
+    none = answered(job("RandomSearch", prediction=PredictionSpec(exploration="0")), log)
+    assert all(s.origin == "Tuner" for s in none[DESIGN_SUGGESTIONS:])
+    all_of_them = answered(job("RandomSearch", prediction=PredictionSpec(exploration="1")), log)
+    assert all(s.origin == "Random" for s in all_of_them)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_without_pseudo_trials_it_is_the_plain_tuner_and_nothing_is_predicted(algorithm: str) -> None:
+    log, _ = run(algorithm, budget=16)
+    plain = answered(job(algorithm, tuner=TunerSpec.model_validate({"algorithm": algorithm, "seed": 1})), log)
+    assert all(s.predicted is None and s.predictor is None for s in plain)
+    all_exploration = answered(job(algorithm, prediction=PredictionSpec(exploration="1")), log)
+    if algorithm != "RandomSearch":  # which has no design when it is plain
+        assert [s.architecture for s in plain] == [s.architecture for s in all_exploration]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_trial_comes_twice_and_none_breaks_a_limit_known_beforehand(algorithm: str) -> None:
+    limits = [{"metric": "Latency", "maxRelative": "1.7"}, {"metric": "FLOPs", "maxRelative": "1.6"}]
+    of = job(algorithm, objective=ObjectiveSpec.model_validate({"constraints": limits}))
+    proposer = make_proposer(of)
+    answers, made = Answers(proposer, made={}), []
+    waiting = list(answers.to([LogEntry(event="Ask", count=8)]))
+    for _ in range(24):
+        suggestion = waiting.pop(0)
+        made.append(suggestion)
+        assert suggestion.architecture is not None
+        metrics = KNOWN.measured(KNOWN.space.parse(suggestion.architecture))
+        latency = metrics.latency_milliseconds
+        assert latency is not None
+        done = LogEntry(
+            event="Finished",
+            index=suggestion.index,
+            architecture=suggestion.architecture,
+            outcome="Scored",
+            score=metrics.accuracy or 0.0,
+            accuracy=metrics.accuracy,
+            latency_ms=latency.p50,
+            reference_ms=latency.reference,
+        )
+        waiting += answers.to([done, LogEntry(event="Ask", count=8 + len(made))])
+    nets = [KNOWN.space.parse(s.architecture or "") for s in made]
+    assert len(set(nets)) == len(nets)
+    assert all(proposer.region.contains(net) for net in nets)
