@@ -135,7 +135,7 @@ class _Run:
             observer=self.observer,
             announce=announce,
         )
-        self.bell, self.begun = "0", False
+        self.bell, self.begun, self.moved = "0", False, False
 
     def begin(self) -> None:
         """Forget what an earlier run of the same search left in a Redis that was given."""
@@ -164,15 +164,20 @@ class _Run:
                 self.agent.ensure()
             observed = self.observer.experiment(now)
             plan = reconcile_experiment(observed, now)
+            self.moved = bool(plan.create_trials or plan.trial_status or plan.status)
             self.executor.carry_out(hold_back(plan, observed) if self.agent else plan, now=now)
         self.watch(self.records, observed)
 
     def wait(self) -> None:
-        """Until a workload rings, an agent answers, or it is time to look by oneself."""
+        """Until a workload rings, an agent answers, or it is time to look by oneself.
+
+        At once when something was written: the step that follows from it waits for nobody else.
+        """
         pool = self.records.experiment.spec.target.pool
         # Answers to others' tasks stay there until they are fetched: they would ring without end.
         own = None if self.observer.others_answers else pool
-        self.bell, _ = self.bus.wait_for_bell(after=self.bell, pool=own, block_milliseconds=WAIT_MILLISECONDS)
+        longest = 0 if self.moved else WAIT_MILLISECONDS
+        self.bell, _ = self.bus.wait_for_bell(after=self.bell, pool=own, block_milliseconds=longest)
 
 
 def _loop(run: _Run, stop: threading.Event) -> None:
