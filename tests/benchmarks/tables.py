@@ -1,0 +1,398 @@
+"""Tables I to III of the paper on the bundled task: what parallelism, pseudo trials and the latency limit change.
+
+    uv run python tests/benchmarks/tables.py [--seeds 5] [--table I|II|III]
+
+Table I varies the trials dispatched at once (2, 4, 12, 24), Table II the pseudo trials a refit (0 is the plain tuner),
+both for TPE, RandomSearch and Anneal, and for NSGA2 beside them; Table III varies the latency limit as a multiple of the
+smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo trials
+and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
+
+Real are the supernet (trained once, or taken from a finished run by --run), the tuner with its predictors, and every
+subnet's figures: accuracy on the private digits by the agent's own head, and two measurements of the latency beside
+the smallest subnet's, each in a process of its own on this machine's processor. A subnet is measured when the first
+search wants it and kept in --cache; every search draws one of its two latencies. Whole searches are kept too, as long
+as the code that they depend on does not change. So an interrupted command goes on where it was, and only the first one
+is long: let nothing else run on the machine then.
+
+The wall time is simulated: each trial takes the seconds that its build and its measurement really took, so many at once
+as are dispatched, each on a worker and a device of its own; the tuner's seconds are added as they were measured.
+
+Columns, each the mean over the seeds with its standard error:
+
+  top-1         accuracy on the private validation split of the best trial that keeps the limit
+  best five     mean of the five best that keep it
+  latency MAPE  of the latencies predicted before the measurement, over the trials that were predicted
+  latency τ     Kendall's τ-b of the same (Pearson's r is among the JSON rows); the trials lie close to the limit, where
+                ranking is hardest
+  measured      trials, and how many of them it took to find the best
+  wall time     simulated, and of it the tuner's own seconds
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
+
+import numpy as np
+from scipy.stats import kendalltau, pearsonr
+
+from pfpnas_api.artifacts import FolderStore, write_atomically
+from pfpnas_api.jobs import TuneJob
+from pfpnas_api.kinds import Latency, ObjectiveSpec, TrialMetrics, TunerSpec
+from pfpnas_api.spaces import Architecture
+from pfpnas_workloads.prediction import AccuracyPredictor
+from support.markdown import markdown_table
+from support.replayed_search import Replay, ReplayedTrial, Yield, replay
+from support.subnet_table import SubnetTable
+from support.trained_supernet import NotTrained, TrainedSupernet, from_run, train
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / "runs" / "tables"
+"""Ignored by git."""
+
+TRIALS = 40
+"""Measurements a search may spend."""
+
+BEST = 5
+TUNERS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
+DISPATCHED = (2, 4, 12, 24)
+PSEUDO_TRIALS = (0, 10, 150, 300, 1000)
+LIMITS = ("1.2", "1.4", "1.6", "2.0")
+
+REFERENCE_MS = 1.0
+"""Latencies are told in units of the smallest subnet's: on a machine that slows down, milliseconds would drift."""
+
+SKIPPED_ABOVE = 2.0
+"""Multiple of the limit from which the agent skips the accuracy; an experiment's own default."""
+
+CODE = ("workloads/src/pfpnas_workloads/tuning", "workloads/src/pfpnas_workloads/prediction", "crds/src/pfpnas_api")
+"""What a search's course depends on, besides this file and its support."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: how a search is set up."""
+
+    tuner: str = "TPE"
+    dispatched: int = 4
+    pseudo_trials: int = 300
+    limit: str = "1.6"
+
+
+TABLES: dict[str, tuple[str, str, tuple[Setting, ...]]] = {
+    "I": (
+        "trials dispatched at once",
+        "dispatched",
+        tuple(Setting(tuner, dispatched=count) for tuner in TUNERS for count in DISPATCHED),
+    ),
+    "II": (
+        "pseudo trials",
+        "pseudo_trials",
+        tuple(Setting(tuner, pseudo_trials=count) for tuner in TUNERS for count in PSEUDO_TRIALS),
+    ),
+    "III": (
+        "latency limit, × the smallest subnet",
+        "limit",
+        tuple(
+            Setting(tuner, pseudo_trials=count, limit=limit)
+            for tuner, count in (("TPE", Setting.pseudo_trials), ("RandomSearch", 0))
+            for limit in LIMITS
+        ),
+    ),
+}
+"""By number: what is varied, the field of `Setting` that it is, and the rows."""
+
+COLUMNS = {
+    "top1": ("top-1", "fraction"),
+    "best_five": ("mean of the five best", "fraction"),
+    "latency_mape": ("latency MAPE", "fraction"),
+    "latency_tau": ("latency Kendall τ", "τ"),
+    "latency_pearson": ("latency Pearson r", "r"),
+    "accuracy_tau": ("accuracy Kendall τ", "τ"),
+    "measured": ("measurements", "trials"),
+    "found_at": ("measurements until the best", "trials"),
+    "wall_seconds": ("wall time, simulated", "s"),
+    "tuner_seconds": ("tuner's seconds of it", "s"),
+}
+"""Figures of a search: words and unit."""
+
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What every search needs."""
+
+    supernet: TrainedSupernet
+    public: AccuracyPredictor
+    subnets: SubnetTable
+    code: str
+
+    def figures(self, setting: Setting, seed: int) -> Figures:
+        """One search's figures; kept on disk, looked up where they are known."""
+        place = self.subnets.folder / "searches" / f"{self._key(setting, seed)}.json"
+        if place.exists():
+            known: Figures = json.loads(place.read_text(encoding="utf-8"))
+            return known
+        found = figures_of(self._search(setting, seed))
+        write_atomically(place, json.dumps(found).encode())
+        return found
+
+    def _key(self, setting: Setting, seed: int) -> str:
+        parts = [asdict(setting), seed, TRIALS, self.subnets.key, self.code]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+    def _search(self, setting: Setting, seed: int) -> Replay:
+        job = TuneJob(
+            uid="tables",
+            experiment="tables",
+            search_space=self.supernet.spec.search_space,
+            classes=self.supernet.classes,
+            objective=ObjectiveSpec.model_validate(
+                {"constraints": [{"metric": "Latency", "maxRelative": setting.limit}]}
+            ),
+            tuner=TunerSpec(algorithm=setting.tuner, seed=seed, pseudo_trials=setting.pseudo_trials),
+            checkpoint=self.supernet.checkpoint.sha256,
+        )
+        lookup = partial(self._yield, seed=seed, skipped_above=SKIPPED_ABOVE * float(setting.limit))
+        return replay(job, lookup, trials=TRIALS, in_flight=setting.dispatched, public=self.public)
+
+    def _yield(self, architecture: Architecture, *, seed: int, skipped_above: float) -> Yield:
+        subnet = self.subnets.of(architecture)
+        relative = subnet.drawn(seed, architecture.id)
+        skipped = relative > skipped_above
+        p50 = relative * REFERENCE_MS
+        metrics = TrialMetrics(
+            accuracy=None if skipped else subnet.accuracy,
+            accuracy_samples=None if skipped else subnet.samples,
+            accuracy_skipped=skipped,
+            latency_milliseconds=Latency(p50=p50, p90=p50, mad=0, runs=64, reference=REFERENCE_MS),
+        )
+        return Yield(metrics, subnet.build_seconds + (subnet.latency_seconds if skipped else subnet.whole_seconds))
+
+
+def figures_of(found: Replay) -> Figures:
+    """What the tables show of a search; None where there is nothing to show."""
+    feasible = [trial for trial in found.trials if trial.judgement.feasible]
+    best = sorted(feasible, key=_accuracy, reverse=True)
+    latency = _pairs(found.trials, "latency")
+    accuracy = _pairs(found.trials, "accuracy")
+    return {
+        "top1": _accuracy(best[0]) if best else None,
+        "best_five": mean(map(_accuracy, best[:BEST])) if len(best) >= BEST else None,
+        "latency_mape": float(np.mean(np.abs(latency[0] / latency[1] - 1))) if latency.size else None,
+        "latency_tau": _finite(kendalltau(*latency).statistic) if latency.shape[1] > 1 else None,
+        "latency_pearson": _finite(pearsonr(*latency).statistic) if latency.shape[1] > 1 else None,
+        "accuracy_tau": _finite(kendalltau(*accuracy).statistic) if accuracy.shape[1] > 1 else None,
+        "measured": float(len(found.trials)),
+        "found_at": float(found.trials.index(best[0]) + 1) if best else None,
+        "wall_seconds": found.wall_seconds,
+        "tuner_seconds": found.tuner_seconds,
+    }
+
+
+def _accuracy(trial: ReplayedTrial) -> float:
+    return trial.metrics.accuracy or 0.0
+
+
+def _pairs(trials: Sequence[ReplayedTrial], metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Predicted and measured, `(2, n)`, of the trials that were predicted and measured."""
+    pairs = []
+    for trial in trials:
+        latency = trial.metrics.latency_milliseconds
+        measured = trial.metrics.accuracy if metric == "accuracy" else latency.p50 if latency else None
+        foretold = trial.predicted and (
+            trial.predicted.accuracy if metric == "accuracy" else trial.predicted.latency_milliseconds
+        )
+        if measured is not None and foretold is not None:
+            pairs.append((foretold, measured))
+    return np.array(pairs, np.float64).reshape(-1, 2).T
+
+
+def _finite(value: float) -> float | None:
+    """A correlation; None of values that are all the same."""
+    return float(value) if np.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A figure over the seeds that have it."""
+
+    mean: float
+    error: float
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> "Summary | None":
+        """None where no seed has the figure."""
+        known = np.array([value for value in values if value is not None])
+        if not len(known):
+            return None
+        error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else 0.0
+        return cls(float(known.mean()), error, len(known))
+
+
+Summaries = dict[str, Summary | None]
+
+
+def summarised(lab: Lab, settings: Sequence[Setting], seeds: int, *, tell: "Telling") -> Iterator[Summaries]:
+    """Every row's figures over the seeds."""
+    for setting in settings:
+        found = []
+        for seed in range(seeds):
+            found.append(lab.figures(setting, seed))
+            tell.search(setting, seed, lab.subnets)
+        yield {name: Summary.of([figures[name] for figures in found]) for name in COLUMNS}
+
+
+def shown(setting: Setting, field: str, figures: Summaries) -> list[str]:
+    """A row of a table as text."""
+    measured, found_at = figures["measured"], figures["found_at"]
+    spent = f"{measured.mean:.0f}" if measured else "–"
+    plain = " alone" if setting.pseudo_trials == 0 and field != "pseudo_trials" else ""
+    return [
+        setting.tuner + plain,
+        str(getattr(setting, field)),
+        _percent(figures["top1"]),
+        _percent(figures["best_five"]),
+        _percent(figures["latency_mape"]),
+        _number(figures["latency_tau"], 2),
+        f"{spent} (best at {_number(found_at, 0)})",
+        f"{_number(figures['wall_seconds'], 1)} s (tuner {_number(figures['tuner_seconds'], 1)})",
+    ]
+
+
+HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wall time"]
+
+
+def _percent(summary: Summary | None) -> str:
+    return "–" if summary is None else f"{100 * summary.mean:.2f} ± {100 * summary.error:.2f} %"
+
+
+def _number(summary: Summary | None, digits: int) -> str:
+    return "–" if summary is None else f"{summary.mean:.{digits}f} ± {summary.error:.{digits}f}"
+
+
+def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> Iterator[dict[str, Any]]:
+    """A row of a table as JSON rows, one a figure."""
+    name = f"table {number}: {setting.tuner}, {setting.pseudo_trials} pseudo trials, {field} {getattr(setting, field)}"
+    for column, summary in figures.items():
+        words, unit = COLUMNS[column]
+        yield {
+            "row": f"{name}, {words}",
+            "figure": None if summary is None else round(summary.mean, 4),
+            "unit": unit,
+            "target": None,
+            "peer": None,
+            "peer_figure": None,
+            "standard_error": None if summary is None else round(summary.error, 4),
+            "seeds": 0 if summary is None else summary.seeds,
+        }
+
+
+class Telling:
+    """Progress, on standard error."""
+
+    def __init__(self, searches: int) -> None:
+        self._searches, self._done, self._started = searches, 0, time.monotonic()
+
+    def search(self, setting: Setting, seed: int, subnets: SubnetTable) -> None:
+        """One more search is done."""
+        self._done += 1
+        spent = time.monotonic() - self._started
+        say(
+            f"{self._done} of {self._searches} searches, {spent:.0f} s: {setting.tuner}, {setting.dispatched} "
+            f"dispatched, {setting.pseudo_trials} pseudo trials, limit {setting.limit}, seed {seed}; "
+            f"{subnets.measured_now} subnets measured now, {len(subnets)} known"
+        )
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def code_digest() -> str:
+    """Of all sources that a search's course depends on."""
+    files = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+    files += [Path(__file__), *sorted(Path(__file__).parents[1].glob("support/*_table.py"))]
+    files.append(Path(__file__).parents[1] / "support/replayed_search.py")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def open_lab(cache: Path, run: Path | None) -> Lab:
+    """Supernet, predictor and the table of subnets.
+
+    Raises:
+        NotTrained: there is no supernet, and it could not be trained.
+    """
+    store = FolderStore(cache / "artifacts")
+    supernet = from_run(run, store) if run else train(store, tell=say)
+    public = AccuracyPredictor.load(store.get(supernet.predictor.sha256))
+    return Lab(supernet, public, SubnetTable(supernet, cache), code_digest())
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="searches a row (5)")
+    parser.add_argument("--table", choices=list(TABLES), action="append", help="only this one; may be repeated")
+    parser.add_argument("--json", action="store_true", help="JSON rows, one a figure, in place of Markdown")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="what is kept between commands (runs/tables)")
+    parser.add_argument(
+        "--run", type=Path, help="take the supernet of this finished `pfpnas run examples/digits` (train one)"
+    )
+    given = parser.parse_args()
+    if given.seeds < 1:
+        parser.error("--seeds: at least 1")
+    return given
+
+
+def main() -> int:
+    """Print the tables; 1 where there is no supernet."""
+    given, started = arguments(), time.monotonic()
+    try:
+        lab = open_lab(given.cache, given.run)
+    except NotTrained as e:
+        say(str(e))
+        return 1
+    chosen = given.table or list(TABLES)
+    telling = Telling(sum(len(TABLES[number][2]) for number in chosen) * given.seeds)
+    for number in chosen:
+        _print_table(lab, number, given, telling)
+    subnets, noise = lab.subnets, lab.subnets.noise
+    say(
+        f"{time.monotonic() - started:.0f} s in all; {subnets.measured_now} subnets measured now in "
+        f"{subnets.seconds_now:.0f} s, {len(subnets)} known; latency's noise floor "
+        + (f"{100 * noise:.1f} %" if noise is not None else "unknown")
+    )
+    return 0
+
+
+def _print_table(lab: Lab, number: str, given: argparse.Namespace, telling: Telling) -> None:
+    varied, field, settings = TABLES[number]
+    rows = []
+    for setting, figures in zip(settings, summarised(lab, settings, given.seeds, tell=telling), strict=True):
+        rows.append(shown(setting, field, figures))
+        if given.json:
+            for row in json_rows(number, setting, field, figures):
+                print(json.dumps(row, ensure_ascii=False), flush=True)
+    if not given.json:
+        print(f"\nTable {number}: {varied} ({given.seeds} seeds, mean ± standard error)\n")
+        print(markdown_table(["tuner", varied, *HEADINGS], rows), flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
