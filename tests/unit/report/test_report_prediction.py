@@ -255,3 +255,18 @@ def test_one_prediction_alone_can_be_drawn() -> None:
     text = render_html(report)
     assert '<figure id="prediction">' in text
     assert '<figure id="refits">' not in text
+
+
+def test_predictions_of_the_accuracy_alone_leave_no_hole_and_no_empty_rows() -> None:
+    experiment, trials = searched()
+    without = {"latency_milliseconds": None, "latency_deviation": None}
+    for number, trial in enumerate(trials):
+        if trial.status.predicted is not None:
+            told = trial.status.predicted.model_copy(update=without)
+            trials[number] = trial.model_copy(update={"status": trial.status.model_copy(update={"predicted": told})})
+    text = render_html(build_report(SUPERNET, changed(experiment, predictor=None), trials))
+    drawn = text[text.index('<figure id="prediction">') : text.index('<figure id="refits">')]
+    assert "measured latency" not in drawn
+    assert min(float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)) < 480
+    assert "Error of what was predicted before the measurements" in text
+    assert "Error in cross-validation" not in text

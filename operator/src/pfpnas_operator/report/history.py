@@ -112,13 +112,13 @@ def _hypervolume(points: Sequence[Point], other: OtherSearch | None, x: Scale) -
     axis = grid_x(_BELOW, x, lambda value: f"{value:g}", title="measurements", lines=False)
     if not known:
         return axis
-    y = Scale(0.0, max(value for _, value in (*known, *theirs)) * 1.1 or 1.0, _BELOW.bottom, _BELOW.top)
+    # Not from 0: the gain of a good search over a fair one is small beside what both have.
+    y = scale_for([value for _, value in (*known, *theirs)], (_BELOW.bottom, _BELOW.top), floor=0.0)
     stairs, line = _stairs(known, x, y), _stairs(theirs, x, y)
-    filled = [(stairs[0][0], _BELOW.bottom), *stairs, (stairs[-1][0], _BELOW.bottom)]
-    grid = grid_y(_BELOW, y, lambda value: f"{value:.2g}", title="hypervolume of the front", wanted=3)
+    grid = grid_y(_BELOW, y, lambda value: f"{value:.3g}", title="hypervolume of the front", wanted=3)
     last = text(stairs[-1][0], stairs[-1][1] - 6, f"{known[-1][1]:.3f}", kind="tick", anchor="end")
-    parts = [grid, path(filled, kind="volume", closed=True), path(stairs, kind="volume-edge"), axis, last]
-    return joined([*parts, path(line, kind="other-line")] if len(line) > 1 else parts)
+    edge = path(line, kind="other-line") if len(line) > 1 else ""
+    return joined([grid, edge, path(stairs, kind="volume-edge"), axis, last])
 
 
 def _legend(shown: list[Point], *, below: bool, failed: bool, other: OtherSearch | None) -> Markup:

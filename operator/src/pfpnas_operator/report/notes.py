@@ -92,7 +92,7 @@ def _measuring(report: Report) -> Iterator[str]:
 def _predictor(report: Report) -> Iterator[str]:
     error, constant = report.supernet.predictor_error, report.supernet.constant_error
     if error is not None and constant is not None and error >= constant:
-        yield "The accuracy predictor is no better than always saying the mean: don't rely on its predictions."
+        yield "The public accuracy predictor is no better than always saying the mean: don't rely on its predictions."
 
 
 def _private(report: Report) -> Iterator[str]:

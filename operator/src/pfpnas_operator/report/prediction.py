@@ -57,7 +57,7 @@ def _scatters(report: Report, predictors: Predictors) -> Markup | None:
         "Predicted against measured",
         f"{'; '.join(said)}. The table below has the figures.",
         _latency_panel(latencies, predictors.latency) if latencies else "",
-        _accuracy_panel(accuracies, predictors.accuracy) if accuracies else "",
+        _accuracy_panel(accuracies, predictors.accuracy, area=_RIGHT if latencies else _LEFT) if accuracies else "",
         height=_HEIGHT,
         legend=_legend(intervals=intervals, floor=any(floors)),
     )
@@ -96,8 +96,8 @@ def _latency_panel(marks: Sequence[_Mark], predicted: Predicted) -> Markup:
     )
 
 
-def _accuracy_panel(marks: Sequence[_Mark], predicted: Predicted) -> Markup:
-    floor, area = predicted.noise_floor, _RIGHT
+def _accuracy_panel(marks: Sequence[_Mark], predicted: Predicted, *, area: Area) -> Markup:
+    floor = predicted.noise_floor
     x = scale_for(_values(marks), (area.left, area.right), floor=0.0)
     return joined(
         [
@@ -196,12 +196,12 @@ def _refits(predictors: Predictors) -> Markup | None:
 def _table(predictors: Predictors) -> Markup:
     both = (predictors.latency, predictors.accuracy)
     rows = [(label, *(cell(one, digits) for one, digits in zip(both, (1, 2), strict=True))) for label, cell in _FIGURES]
-    joint = f"; Kendall τ of the joint score {predictors.kendall_tau:.2f}" if predictors.kendall_tau is not None else ""
-    caption = (
-        f"Mean errors, of the latency in per cent of it, of the accuracy in points; cross-validation on "
-        f"{predictors.labels} measurements{joint}; noise floor from {predictors.repeats} pairs"
-    )
-    return table(("What", "Latency", "Accuracy"), rows, caption=caption)
+    said = ["Mean errors, of the latency in per cent of it, of the accuracy in points"]
+    said += [f"cross-validation on {predictors.labels} measurements"] if predictors.labels else []
+    said += [f"Kendall τ of the joint score {predictors.kendall_tau:.2f}"] if predictors.kendall_tau is not None else []
+    said += [f"noise floor from {predictors.repeats} pairs"] if predictors.repeats else []
+    known = [row for row in rows if set(row[1:]) != {"–"}]
+    return table(("What", "Latency", "Accuracy"), known, caption="; ".join(said))
 
 
 def _before(one: Predicted, digits: int) -> str:
