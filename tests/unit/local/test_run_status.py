@@ -45,7 +45,7 @@ def test_status_of_a_search_without_predictors_says_nothing_of_them(tmp_path: Pa
 def test_status_tells_why_the_search_ended_and_the_finalists(tmp_path: Path) -> None:
     records = _records()
     finalists = records.experiment.status.finalists
-    lost = finalists[2].model_copy(update={"ranked": None, "remeasurements": (), "reason": "MeasurementTimeout"})
+    lost = finalists[2].model_copy(update={"remeasurements": (), "reason": "MeasurementTimeout"})
     lines = status_lines(RunFolder(tmp_path), _records(finalists=(*finalists[:2], lost)))
     assert "search ended: BudgetSpent, every trial is measured" in lines
     at = lines.index("finalists measured again: 3 of 3")

@@ -121,12 +121,10 @@ def test_finalists_show_first_and_median_and_test() -> None:
 
 def test_finalist_that_could_not_be_measured_again_says_why() -> None:
     experiment, trials = searched()
-    lost = experiment.status.finalists[1].model_copy(
-        update={"ranked": None, "remeasurements": (), "reason": "MeasurementTimeout"}
-    )
+    lost = experiment.status.finalists[1].model_copy(update={"remeasurements": (), "reason": "MeasurementTimeout"})
     finalists = (experiment.status.finalists[0], lost)
     report = build_report(SUPERNET, changed(experiment, finalists=finalists), trials)
-    assert (report["finalists"][1]["score"], report["finalists"][1]["reason"]) == (None, "MeasurementTimeout")
+    assert (report["finalists"][1]["measurements"], report["finalists"][1]["reason"]) == (1, "MeasurementTimeout")
     assert "1 (MeasurementTimeout)" in render_html(report)
 
 
