@@ -11,6 +11,7 @@ from pfpnas_api.kinds import (
     ArtifactRef,
     CheckpointStatus,
     Condition,
+    Finalist,
     NASExperiment,
     NASExperimentStatus,
     Supernet,
@@ -22,8 +23,9 @@ from pfpnas_api.kinds import (
 from pfpnas_api.messages import Heartbeat, MeasureResult, Suggestion
 from pfpnas_operator.reconcile import ExperimentObserved, JobView, Lease, LogView, Plan, ResultView, names
 from pfpnas_operator.reconcile.building import build_request
+from pfpnas_operator.reconcile.finalists import REPETITIONS
 from pfpnas_operator.reconcile.measuring import measure_task
-from pfpnas_operator.reconcile.summary import Summary
+from pfpnas_operator.reconcile.summary import Summary, rank
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EXPERIMENT, SUPERNET = "digits", "tiny"
@@ -143,6 +145,9 @@ def make_experiment(
     constraints: tuple[Mapping[str, str], ...] = ({"metric": "Latency", "max": "10ms"},),
     target: Mapping[str, Any] | None = None,
     objective: Mapping[str, Any] | None = None,
+    repeats: str = "0",
+    sources: tuple[str, ...] = (),
+    name: str = EXPERIMENT,
     generation: int = 1,
     **status: Any,
 ) -> NASExperiment:
@@ -150,13 +155,15 @@ def make_experiment(
     fields: dict[str, Any] = {"reference": artifact("reference"), "started_at": NOW - seconds(60), **status}
     return NASExperiment.model_validate(
         {
-            "metadata": {"name": EXPERIMENT, "uid": "ex-uid", "generation": generation},
+            "metadata": {"name": name, "uid": "ex-uid", "generation": generation},
             "spec": {
                 "supernetRef": {"name": SUPERNET},
                 "target": {"pool": "bench", "dataset": "private", **(target or {})},
                 "objective": {"constraints": list(constraints), **(objective or {})},
                 "budget": {"maxTrials": 8, "parallelTrials": 4, **(budget or {})},
                 "trialTemplate": {"mode": mode},
+                "predictor": {"repeats": repeats},
+                "warmStartFrom": [{"name": source} for source in sources],
             },
             "status": NASExperimentStatus(**fields),
         }
@@ -193,6 +200,17 @@ def make_trial(index: int | None = 0, state: str = "Pending", *, name: str | Non
     return Trial.model_validate({"metadata": {"name": name or default}, "spec": spec, "status": fields})
 
 
+def make_finalist(trial: Trial, **fields: Any) -> Finalist:
+    """A trial that was measured again at the end, and got the figures that it had."""
+    ranked = rank(trial)
+    latency, accuracy = ranked.metrics.latency_milliseconds, {"value": ranked.accuracy, "samples": 500}
+    again = tuple(
+        {"repetition": repetition, "latency_milliseconds": latency, "accuracy": accuracy} for repetition in REPETITIONS
+    )
+    content = {"trial": ranked.trial, "remeasurements": again, "ranked": ranked}
+    return Finalist.model_validate({**content, **fields})
+
+
 def make_job(
     name: str, state: str = "Running", *, age: float = 1.0, quiet: float | None = None, **fields: Any
 ) -> JobView:
@@ -218,7 +236,7 @@ def observe(experiment: NASExperiment | None = None, *trials: Trial, **fields: A
         "experiment": experiment,
         "supernet": make_supernet(),
         "active": active,
-        "summary": summary_of(*finished),
+        "summary": summary_of(*finished, experiment=experiment),
         "jobs": own_jobs(experiment),
         "agents": {"agent-1": Heartbeat(state="Idle")},
         "log": LogView(
@@ -281,9 +299,9 @@ def message_of(resource: Any, kind: str) -> str:
     return found.message
 
 
-def summary_of(*trials: Trial) -> Summary:
+def summary_of(*trials: Trial, experiment: NASExperiment | None = None) -> Summary:
     """The summary of the finished ones, from nothing."""
-    summary = Summary()
+    summary = Summary.of(experiment) if experiment else Summary()
     for trial in trials:
         summary = summary.add(trial) if trial.finished else summary
     return summary

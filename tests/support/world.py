@@ -243,12 +243,13 @@ class World:
 
 
 def figures_of(task: MeasureTask) -> MeasureResult:
-    """What every agent measures of a task: a function of the model alone."""
+    """What every agent measures of a task: a function of the model, but for 1 % of noise in further repetitions."""
     rng = random.Random(task.model.sha256 if task.model else "pixels")
-    accuracy = {"value": round(rng.uniform(0.5, 0.95), 4), "samples": 300}
+    noise = random.Random(task.task_id).uniform(0.99, 1.01) if task.repetition else 1.0
+    accuracy = {"value": round(rng.uniform(0.5, 0.95) * noise, 4), "samples": 300}
     if task.model is None:
         return MeasureResult.model_validate({"task_id": task.task_id, "accuracy": accuracy})
-    p50 = round(rng.uniform(2, 14), 3)
+    p50 = round(rng.uniform(2, 14) * noise, 3)
     latency = {"p50": p50, "p90": p50, "mad": 0.1, "runs": 64, "reference": 2.0}
     return MeasureResult.model_validate({"task_id": task.task_id, "accuracy": accuracy, "latency": latency})
 

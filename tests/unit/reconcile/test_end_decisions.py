@@ -18,6 +18,7 @@ from support.reconcile_builders import (
     make_answer,
     make_checkpoint,
     make_experiment,
+    make_finalist,
     make_job,
     make_lease,
     make_metrics,
@@ -29,13 +30,14 @@ from support.reconcile_builders import (
 )
 
 SEARCHED = condition("Searching", "BudgetSpent", status="False", message="all were started")
-BEST = make_trial(0, "Succeeded")
+BEST = make_trial(1, "Succeeded")
 ACCURACY = Accuracy(value=0.8, samples=300)
 
 
 def searched(*, target: Any = None, budget: Any = None, **status: Any) -> NASExperiment:
     """An experiment whose search is over."""
-    fields = {"search_finished_at": NOW - seconds(9), "conditions": (SEARCHED,), **status}
+    again = {"finalists": (make_finalist(BEST),)}
+    fields = {"search_finished_at": NOW - seconds(9), "conditions": (SEARCHED,), **again, **status}
     return make_experiment(target=target, budget={"maxTrials": 1, **(budget or {})}, **fields)
 
 
@@ -162,11 +164,12 @@ def test_the_end_clears_everything() -> None:
 
 
 def test_a_best_outside_a_limit_is_no_success() -> None:
-    closest = make_trial(0, "Succeeded", metrics=make_metrics(p50=12), score=0.5, feasible=False, violation=0.2)
-    far = make_trial(1, "Succeeded", metrics=make_metrics(p50=20), score=0.6, feasible=False, violation=1.0)
-    status = experiment_status(decide(searched(evaluations=evaluations()), closest, far))
+    closest = make_trial(1, "Succeeded", metrics=make_metrics(p50=12), score=0.5, feasible=False, violation=0.2)
+    far = make_trial(2, "Succeeded", metrics=make_metrics(p50=20), score=0.6, feasible=False, violation=1.0)
+    rows = evaluations()
+    status = experiment_status(decide(searched(evaluations=rows, finalists=(make_finalist(closest),)), closest, far))
     assert reason_of(status, "Failed") == "NoFeasibleArchitecture"
-    assert "digits-00000" in message_of(status, "Failed")
+    assert "digits-00001" in message_of(status, "Failed")
     assert not reason_of(status, "Succeeded")
 
 
@@ -208,7 +211,7 @@ def test_a_raised_budget_goes_on_also_after_the_end(experiment: NASExperiment, t
     assert not reason_of(status, "Succeeded")
     assert not reason_of(status, "Failed")
     assert reason_of(status, "Searching")
-    assert [entry.count for entry in plan.log if entry.event == "Ask"] == [2]
+    assert [entry.count for entry in plan.log if entry.event == "Ask"] == [trials[0].spec.index + 2]
 
 
 def test_more_time_goes_on_and_too_little_does_not() -> None:
@@ -239,12 +242,15 @@ def test_more_failures_allowed_go_on() -> None:
 
 
 def test_after_it_went_on_only_what_changed_is_evaluated_anew() -> None:
-    better = make_trial(1, "Succeeded", score=0.9, metrics=make_metrics(0.9))
-    experiment = searched(budget={"maxTrials": 2}, evaluations=evaluations(), attempts={"untrained": 3, "largest": 1})
+    better = make_trial(2, "Succeeded", score=0.9, metrics=make_metrics(0.9))
+    again = (make_finalist(better), make_finalist(BEST))
+    budget, attempts = {"maxTrials": 2}, {"untrained": 3, "largest": 1}
+    experiment = searched(budget=budget, evaluations=evaluations(), attempts=attempts, finalists=again)
     status = experiment_status(decide(experiment, BEST, better))
     rows = by_name(status)
     assert {name for name, row in rows.items() if row.accuracy is None} == {"best", "untrained"}
     assert rows["best"].architecture == better.spec.architecture
+    assert (rows["finalist"].architecture, rows["finalist"].accuracy) == (BEST.spec.architecture, ACCURACY)
     assert status.attempts == {"largest": 1}
 
 
@@ -261,7 +267,7 @@ def test_a_trial_by_hand_is_tried_after_the_end_and_may_become_the_best() -> Non
     done = experiment_status(decide(resumed, BEST, by_hand, results={task: (answer,)}))
     assert done.best is not None
     assert done.best.trial == "by-hand"
-    assert by_name(done)["best"].accuracy is None  # the new best is scored on the test split
+    assert [finalist.trial for finalist in done.finalists if finalist.ranked is None] == ["by-hand"]
     assert not reason_of(done, "Succeeded")
 
 

@@ -10,6 +10,7 @@ from pfpnas_operator.reconcile import ExperimentObserved, LogView, Plan, reconci
 from support.reconcile_builders import (
     NOW,
     make_experiment,
+    make_finalist,
     make_job,
     make_lease,
     make_trial,
@@ -87,7 +88,7 @@ def test_a_tuner_that_is_gone_holds_nothing_up() -> None:
 
 def test_an_ask_left_over_at_the_end_does_not_hold_up_the_evaluations() -> None:
     done = make_trial(0, "Succeeded")
-    over = make_experiment(search_finished_at=NOW)
+    over = make_experiment(search_finished_at=NOW, finalists=(make_finalist(done),))
     first = reconcile_experiment(observe(over, done, log=LogView(asked=4)), NOW)
     evaluating = over.model_copy(update={"status": first.status})
     observed = observe(evaluating, done, log=LogView(asked=4))

@@ -226,6 +226,7 @@ def test_everything_is_told_once_and_ends_before_starts_before_asks() -> None:
         score=0.8,
         accuracy=0.8,
         latency_ms=5.0,
+        reference_ms=2.0,
         violation=0.0,
     )
     assert (started.index, started.architecture) == (1, architecture(1))

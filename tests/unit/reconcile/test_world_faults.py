@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from pfpnas_api.kinds import is_true
+from pfpnas_api.kinds import NASExperiment, Trial, is_true
 from pfpnas_operator.reconcile.measuring import measure_task
+from pfpnas_operator.reconcile.repeats import chosen
 from pfpnas_operator.report import build_report
 from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of, summary_of
 from support.world import World, figures_of
@@ -43,8 +44,9 @@ class CheckedWorld(World):
             task = measure_task(experiment, trial.status.artifact, experiment.status.reference)
             answers = observed.results.get(task.task_id, ())
             if any(answer.result.failure is None for answer in answers):
-                status = plan.trial_status[trial.metadata.name]
-                assert reason_of(status, "Succeeded"), status
+                status = plan.trial_status.get(trial.metadata.name, trial.status)
+                repeated = status.repeat is not None or repeats_wanted(experiment, trial)
+                assert reason_of(status, "Succeeded") or (repeated and reason_of(status, "Measured")), status
                 assert status.metrics is not None
                 assert status.metrics.latency_milliseconds == figures_of(task).latency
 
@@ -72,6 +74,10 @@ class CheckedWorld(World):
         elif fault == "outage":
             return {"away_after": rng.randrange(6)}
         return {}
+
+
+def repeats_wanted(experiment: NASExperiment, trial: Trial) -> bool:
+    return trial.spec.index is not None and chosen(experiment, trial.spec.index)
 
 
 def finished(status: object) -> bool:
@@ -103,9 +109,30 @@ def assert_consistent(world: World) -> None:
     good = [trial for trial in trials if is_true(trial.status.conditions, "Succeeded")]
     assert (counts.succeeded, counts.failed) == (len(good), len(trials) - len(good))
     assert (counts.created, counts.pending, counts.running) == (len(trials), 0, 0)
-    assert world.records.summary == summary_of(*sorted_by_end(world))
-    best = world.experiment.status.best
-    assert best == world.records.summary.best
+    assert world.records.summary == summary_of(*sorted_by_end(world), experiment=world.experiment)
+    assert_best_of_the_finalists(world)
+    assert_repeats(world)
+
+
+def assert_best_of_the_finalists(world: World) -> None:
+    """The best is what was found best when measured again, and every figure is one that was measured."""
+    status, top = world.experiment.status, world.records.summary.top
+    feasible = [contender for contender in top if contender.ranked.feasible]
+    assert len(status.finalists) >= min(len(feasible), world.experiment.spec.budget.finalists) or not feasible
+    ranked = [finalist.ranked for finalist in status.finalists]
+    assert (status.best in ranked) if ranked else (status.best is None)
+    tested = [row.architecture for row in status.evaluations if row.name in ("best", "finalist")]
+    assert tested == [] or tested[0] == status.best.architecture  # type: ignore[union-attr]
+    assert len(tested) == len(set(tested))
+
+
+def assert_repeats(world: World) -> None:
+    """As many pairs as trials have a repeat, and finalists two measurements; each was measured once more."""
+    pairs = [trial for trial in world.documents.values() if trial.status.repeat is not None]
+    assert all(repeats_wanted(world.experiment, trial) for trial in pairs)
+    finalists = [finalist for finalist in world.experiment.status.finalists if finalist.reason is None]
+    predictor = world.experiment.status.predictor
+    assert (predictor.repeats if predictor else 0) == len(pairs) + len(finalists)
 
 
 def sorted_by_end(world: World) -> list:  # type: ignore[type-arg]
@@ -125,7 +152,8 @@ def assert_road_is_clear(world: World) -> None:
 @pytest.mark.parametrize("mode", ["Pooled", "Pod"])
 @pytest.mark.parametrize("gated", [True, False])
 def test_a_calm_search_measures_every_trial_once(mode: str, gated: bool) -> None:
-    world = CheckedWorld(make_supernet("New"), make_experiment(mode=mode, reference=None, started_at=None))
+    experiment = make_experiment(mode=mode, repeats="0.3", reference=None, started_at=None)
+    world = CheckedWorld(make_supernet("New"), experiment)
     world.gated = gated
     run(world, faulty=0)
     assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
@@ -140,7 +168,7 @@ def test_a_calm_search_measures_every_trial_once(mode: str, gated: bool) -> None
 @pytest.mark.parametrize("seed", range(60))
 def test_a_search_outlives_random_faults(mode: str, seed: int) -> None:
     budget = {"maxTrials": 10, "maxFailedTrials": 100, **({"maxDurationSeconds": 60} if seed % 5 == 0 else {})}
-    experiment = make_experiment(mode=mode, budget=budget, reference=None, started_at=None)
+    experiment = make_experiment(mode=mode, budget=budget, repeats="0.3", reference=None, started_at=None)
     by_hand = [make_trial(None)] if seed % 3 == 0 else []
     world = CheckedWorld(make_supernet("New"), experiment, trials=by_hand, seed=seed)
     world.gated = seed % 2 == 0
@@ -158,7 +186,8 @@ def test_a_search_outlives_random_faults(mode: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_measured_result_outlives_the_operator(seed: int) -> None:
     """Killed at every possible effect in turn: what was measured is accepted, and measured once by each agent."""
-    world = CheckedWorld(make_supernet(), make_experiment(budget={"maxFailedTrials": 100}), seed=seed)
+    experiment = make_experiment(budget={"maxFailedTrials": 100}, repeats="0.3")
+    world = CheckedWorld(make_supernet(), experiment, seed=seed)
     rng = random.Random(seed)
     for _ in range(MOST_TICKS):
         world.cycle(kill_after=rng.randrange(20) if rng.random() < 0.3 else None)

@@ -10,9 +10,10 @@ from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.reconcile import Summary, names
-from pfpnas_operator.reconcile.ending import NO_SUCCESS, TOO_MANY, budget_raised
+from pfpnas_operator.reconcile.ending import NO_SUCCESS, TOO_MANY, goes_on
+from pfpnas_operator.reconcile.origins import is_own
 from pfpnas_operator.reconcile.reviving import FORGIVEN, failure_of, revived
-from pfpnas_operator.reconcile.search import overdue
+from pfpnas_operator.reconcile.stopping import overdue
 
 HOSTS = RETRY_REASONS | {"BlobMissing", "BuildFailed"}
 """Reasons of a failed trial that a full disk, a lack of memory or a busy device has too."""
@@ -46,7 +47,7 @@ def _goes_on(experiment: NASExperiment, summary: Summary, now: datetime) -> bool
     ended = is_true(conditions, "Succeeded") or is_true(conditions, "Failed")
     if experiment.status.search_finished_at is None and not ended:
         return overdue(experiment, now) is None
-    return budget_raised(experiment, summary, now)
+    return goes_on(experiment, summary, now)
 
 
 def _revived(folder: RunFolder, trial: Trial) -> Trial:
@@ -74,7 +75,7 @@ def _mendable(reason: str, records: Records) -> bool:
     if reason not in (NO_SUCCESS, TOO_MANY):
         return reason in MENDABLE
     befell = [trial for trial in records.finished if failure_of(trial) in EXPERIMENT_REASONS | HOSTS]
-    left = records.summary.failures - sum(trial.spec.index is not None for trial in befell)
+    left = records.summary.failures - sum(is_own(trial) for trial in befell)
     return bool(befell) and left <= records.experiment.spec.budget.max_failed_trials
 
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import OperatorBus, Queued, Received
 from pfpnas_api.jobs import Manifest
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, PredictorStatus, Supernet, Trial
 from pfpnas_api.messages import LogEntry, Suggestion
 from pfpnas_operator.local.processes import Processes
 from pfpnas_operator.reconcile import ExperimentObserved, JobView, Lease, LogView, ResultView, SupernetObserved, names
 from pfpnas_operator.reconcile.experiment import build_uids
+from pfpnas_operator.reconcile.issued import IssuedTasks
 from pfpnas_operator.reconcile.summary import Summary
 
 
@@ -25,11 +26,13 @@ class Records:
     finished: list[Trial] = field(default_factory=list)
     """In the order in which they finished."""
     summary: Summary = field(default_factory=Summary)
+    sources: Mapping[str, NASExperiment] = field(default_factory=dict)
+    """Other experiments that this one starts warm from, by name."""
 
     @classmethod
     def of(cls, supernet: Supernet, experiment: NASExperiment, trials: Iterable[Trial]) -> "Records":
         """The records of a run that is begun or resumed."""
-        records = cls(supernet=supernet, experiment=experiment)
+        records = cls(supernet=supernet, experiment=experiment, summary=Summary.of(experiment))
         for trial in sorted(trials, key=_finished_at):
             records.put(trial)
         return records
@@ -64,6 +67,8 @@ class Road:
     appended: int = 0
     """Entries written to the tuner's log; fewer there means that Redis lost it."""
     suggestions: dict[int, Suggestion] = field(default_factory=dict)
+    predictor: PredictorStatus | None = None
+    """The one by the most labels that came with a suggestion."""
     last_suggestion: str = "0"
     since: dict[tuple[str, str, str, str | None], datetime] = field(default_factory=dict)
     """When each lease was first seen in its state; of those seen at the last look."""
@@ -76,6 +81,14 @@ class Road:
                 self.asked, self.asked_at = entry.count or 0, now
         self.started.update(told)
         self.finished.update(name for name, state in told.items() if state == "Finished")
+
+    def note_suggestion(self, entry: str, suggestion: Suggestion) -> None:
+        """Keep what the tuner suggested, the first time of an index, and what it says of its predictors."""
+        self.suggestions.setdefault(suggestion.index, suggestion)
+        self.last_suggestion = entry
+        said, known = suggestion.predictor, self.predictor
+        if said is not None and (known is None or said.labels >= known.labels):
+            self.predictor = said
 
     def untold(self, finished: Sequence[Trial]) -> tuple[Trial, ...]:
         """Finished trials whose end the tuner's log lacks; what was told once is not looked at again."""
@@ -112,6 +125,7 @@ class Observer:
     road: Road = field(default_factory=Road)
     others_answers: bool = False
     """Whether answers to another experiment of the same pool lay there at the last look."""
+    issued: IssuedTasks = field(default_factory=IssuedTasks)
     refused: int = 0
     """Unreadable answers that were removed, and that no decision knows of yet: Redis may go away in between."""
 
@@ -138,6 +152,7 @@ class Observer:
         answers = self.bus.results(pool)
         tasks, foreign = self._tasks(pool, uid, now)
         answers = self._still_there(pool, answers, tasks.keys() | foreign)
+        results = self._results(pool, answers, foreign)
         observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
@@ -148,10 +163,15 @@ class Observer:
             manifests=self._manifests(build_uids(records.experiment, records.supernet, active)),
             builds=self._builds(uid, now),
             tasks=tasks,
-            results=self._results(pool, answers, foreign),
+            results=results,
+            strange=self.issued.strange(
+                results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
+            ),
             refused=self.refused,
             agents=self.bus.agents(pool),
             suggestions=self.road.suggestions,
+            predictor=self.road.predictor,
+            sources=records.sources,
             log=self.road.view(),
         )
         self.refused = 0
@@ -213,5 +233,4 @@ class Observer:
         if self.bus.log_length(uid) < self.road.appended:
             self.road = Road()
         for entry, suggestion in self.bus.suggestions(uid, after=self.road.last_suggestion):
-            self.road.suggestions.setdefault(suggestion.index, suggestion)
-            self.road.last_suggestion = entry
+            self.road.note_suggestion(entry, suggestion)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from pfpnas_api.kinds import Trial, TrialCounts, find_condition, is_true
+from pfpnas_api.kinds import PredictorStatus, Trial, TrialCounts, find_condition, is_true
 from pfpnas_api.scoring import reference_latency, relative_hypervolume
 from pfpnas_operator.reconcile.cycle import Cycle
+from pfpnas_operator.reconcile.finalists import final_noise, standing_best
 from pfpnas_operator.reconcile.summary import front_points, shown_front
 
 
@@ -21,8 +22,29 @@ def count(cycle: Cycle, active: Sequence[Trial]) -> None:
         failed=failed,
         infeasible=summary.infeasible,
     )
+    best = standing_best(summary, cycle.status, most=cycle.experiment.spec.budget.finalists)
     front = shown_front(summary.front)
-    cycle.update(trials=counts, best=summary.best, front=front, hypervolume=_hypervolume(cycle))
+    cycle.update(trials=counts, best=best, front=front, hypervolume=_hypervolume(cycle))
+    cycle.update(predictor=predictor_figures(cycle))
+
+
+def predictor_figures(cycle: Cycle) -> PredictorStatus | None:
+    """How good the predictors are, as the tuner last said, beside what any could be; None while neither is known.
+
+    The status is what stays when Redis loses the tuner's words: the newest are those by the most labels.
+    """
+    noise = final_noise(cycle.summary.noise, cycle.status.finalists)
+    known, said = cycle.status.predictor, cycle.observed.predictor
+    if said is not None and (known is None or said.labels >= known.labels):
+        known = said
+    if known is None and not noise.latencies:
+        return None
+    floors = {
+        "noise_floor": noise.latency_floor,
+        "accuracy_noise_floor": noise.accuracy_floor,
+        "repeats": noise.latencies,
+    }
+    return (known or PredictorStatus()).model_copy(update=floors)
 
 
 def _hypervolume(cycle: Cycle) -> float | None:

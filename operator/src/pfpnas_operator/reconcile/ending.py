@@ -4,14 +4,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from pfpnas_api.kinds import CheckpointStatus, NASExperiment, Supernet, Trial, find_condition, is_true
+from pfpnas_api.kinds import (
+    ArtifactRef,
+    CheckpointStatus,
+    NASExperiment,
+    Supernet,
+    Trial,
+    find_condition,
+    is_true,
+)
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE
-from pfpnas_operator.reconcile.counting import count
+from pfpnas_operator.reconcile.counting import count, predictor_figures
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.finale import Final, evaluate, settled
-from pfpnas_operator.reconcile.search import overdue
+from pfpnas_operator.reconcile.finalists import Remeasuring, planned_finalists, ranked_finalists, standing_best
+from pfpnas_operator.reconcile.stopping import REOPENED, end_of_search
 from pfpnas_operator.reconcile.summary import Summary, reasons
-from pfpnas_operator.reconcile.trials import failed
+from pfpnas_operator.reconcile.trials import concluded, failed, is_measured
 
 TOO_MANY = "TooManyFailedTrials"
 
@@ -19,31 +28,29 @@ INFEASIBLE = "NoFeasibleArchitecture"
 
 NO_SUCCESS = "NoTrialSucceeded"
 
-SPENT = frozenset({"BudgetSpent", "DurationSpent"})
-"""Ends of a search that a larger budget undoes."""
-
 
 def reopen(cycle: Cycle) -> None:
-    """Undo an end that a larger budget, or a trial made by hand since, makes void."""
-    if budget_raised(cycle.experiment, cycle.summary, cycle.stamp.now):
+    """Undo an end that a changed goal or budget, or a trial made by hand since, makes void."""
+    searching = find_condition(cycle.status.conditions, "Searching")
+    if goes_on(cycle.experiment, cycle.summary, cycle.stamp.now):
         _undo_end(cycle)
         cycle.update(search_finished_at=None, attempts={})
-        cycle.note("BudgetRaised", "the budget was raised: the search goes on")
+        cycle.note(*REOPENED.get(searching.reason if searching else "", REOPENED["BudgetSpent"]))
     elif cycle.ended and cycle.observed.active and cycle.status.search_finished_at is not None:
         _undo_end(cycle)
         cycle.note("TrialAdded", "a trial was added by hand: it is measured too")
 
 
-def budget_raised(experiment: NASExperiment, summary: Summary, now: datetime) -> bool:
-    """Whether the search is over, and the budget as it is now leaves room to go on."""
+def goes_on(experiment: NASExperiment, summary: Summary, now: datetime) -> bool:
+    """Whether the search is over, but would not be by the goal and the budget as they are now."""
     status, budget = experiment.status, experiment.spec.budget
     searching = find_condition(status.conditions, "Searching")
     reason = searching.reason if searching else ""
     if reason == TOO_MANY:
         return is_true(status.conditions, "Failed") and summary.failures <= budget.max_failed_trials
-    if reason not in SPENT or status.search_finished_at is None:
+    if reason not in REOPENED or status.search_finished_at is None:
         return False
-    return summary.tuned < budget.max_trials and not overdue(experiment, now)
+    return end_of_search(experiment, summary, started=summary.tuned, now=now) is None
 
 
 def _undo_end(cycle: Cycle) -> None:
@@ -52,28 +59,63 @@ def _undo_end(cycle: Cycle) -> None:
 
 
 def withdraw(cycle: Cycle, trial: Trial, why: str) -> Trial:
-    """End a trial that nobody will measure any more, for no fault of its own."""
+    """End a trial that nobody will measure any more, for no fault of its own; by its first figures, if it has them."""
     stamp = replace(cycle.stamp, generation=trial.metadata.generation)
-    status = failed(trial, stamp, "Withdrawn", why).model_copy(update={"observed_generation": stamp.generation})
+    if is_measured(trial) and cycle.observed.supernet is not None:
+        status = concluded(cycle.observed, trial, stamp)
+    else:
+        status = failed(trial, stamp, "Withdrawn", why)
+    status = status.model_copy(update={"observed_generation": stamp.generation})
     cycle.plan.trial_status[trial.metadata.name] = status
     return trial.model_copy(update={"status": status})
 
 
-def finale(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> None:
-    """Score the best and the baselines; when all have their figure, that is the end."""
-    best, reference = cycle.summary.best, cycle.status.reference
-    if best is None or reference is None:
-        return finish(cycle)
-    final = Final(observed=cycle.observed, supernet=supernet, checkpoint=checkpoint, best=best, reference=reference)
-    cycle.status = evaluate(final, cycle.status, cycle.plan, now=cycle.stamp.now)
-    if all(settled(evaluation) for evaluation in cycle.status.evaluations):
+def finale(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus, *, waiting: bool) -> None:
+    """Measure the finalists again, score them and the baselines on the test split; when all have theirs, end.
+
+    Args:
+        cycle: As it stands; its search is over.
+        supernet: What was searched.
+        checkpoint: Its weights.
+        waiting: Trials by hand are still under way: what was begun goes on, and nothing new is planned until they end.
+    """
+    reference = cycle.status.reference
+    if cycle.summary.best is None or reference is None:
+        return None if waiting else finish(cycle)
+    _remeasure(cycle, reference, waiting=waiting)
+    ranked = ranked_finalists(cycle.status.finalists)
+    if not ranked or len(ranked) < len(cycle.status.finalists):
+        return None
+    final = Final(
+        observed=cycle.observed, supernet=supernet, checkpoint=checkpoint, finalists=tuple(ranked), reference=reference
+    )
+    cycle.status = evaluate(final, cycle.status, cycle.plan, now=cycle.stamp.now, waiting=waiting)
+    if not waiting and all(settled(evaluation) for evaluation in cycle.status.evaluations):
         finish(cycle)
     return None
 
 
+def _remeasure(cycle: Cycle, reference: ArtifactRef, *, waiting: bool) -> None:
+    """One step of every finalist; whom a better trial has displaced stays as it is until the next plan."""
+    most = cycle.experiment.spec.budget.finalists
+    rows = cycle.status.finalists
+    if not waiting:
+        rows = planned_finalists(cycle.summary, rows, most=most)
+    contenders = {contender.ranked.trial: contender.ranked for contender in cycle.summary.top}
+    work = Remeasuring(observed=cycle.observed, plan=cycle.plan, reference=reference, now=cycle.stamp.now)
+    stepped = tuple(
+        row if row.ranked is not None or row.trial not in contenders else work.step(row, contenders[row.trial])
+        for row in rows
+    )
+    if not waiting:
+        stepped = planned_finalists(cycle.summary, stepped, most=most)
+    cycle.update(finalists=stepped)
+    cycle.update(best=standing_best(cycle.summary, cycle.status, most=most), predictor=predictor_figures(cycle))
+
+
 def finish(cycle: Cycle) -> None:
     """End: succeeded when the best keeps every limit."""
-    searched, best = find_condition(cycle.status.conditions, "Searching"), cycle.summary.best
+    searched, best = find_condition(cycle.status.conditions, "Searching"), cycle.status.best
     why, text = (searched.reason, searched.message) if searched else ("Searched", "")
     if best is not None and best.feasible:
         cycle.put("Succeeded", TRUE, why, text)
@@ -101,7 +143,7 @@ def fail(cycle: Cycle, fault: Fault, active: Iterable[Trial]) -> None:
 
 def rest(cycle: Cycle, active: Iterable[Trial], *, why: str = "the experiment has ended") -> None:
     """Nothing more to do: trials are withdrawn, what still runs or lies on the road is no longer wanted."""
-    for trial in active:
+    for trial in sorted(active, key=lambda trial: trial.metadata.name):
         cycle.finish(withdraw(cycle, trial, why))
     count(cycle, ())
     plan = cycle.plan

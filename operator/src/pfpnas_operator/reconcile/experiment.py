@@ -12,11 +12,13 @@ from pfpnas_operator.reconcile.ending import TOO_MANY, fail, finale, reopen, res
 from pfpnas_operator.reconcile.finale import evaluation_build
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
-from pfpnas_operator.reconcile.search import SearchState, search_step, tell
+from pfpnas_operator.reconcile.search import SearchState, search_step
 from pfpnas_operator.reconcile.stepping import Stepped, step_trials
 from pfpnas_operator.reconcile.summary import reasons
 from pfpnas_operator.reconcile.sweeping import sweep
+from pfpnas_operator.reconcile.telling import tell
 from pfpnas_operator.reconcile.upkeep import build_reference, checkpoint_of, keep_jobs, see_agents, wait_for_supernet
+from pfpnas_operator.reconcile.warming import lacking, offered
 
 
 def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
@@ -31,6 +33,8 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
         summary=observed.summary,
     )
     _decide(cycle)
+    # Trials that finish at the same time finish in the order of their names, here as in what is read again later.
+    cycle.plan.trial_status = dict(sorted(cycle.plan.trial_status.items()))
     if cycle.status != status:
         cycle.plan.status = cycle.status
     return cycle.plan
@@ -72,13 +76,18 @@ def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> N
     if cycle.status.reference is None:
         fault = fault or build_reference(cycle, supernet, checkpoint)
         return fail(cycle, fault, cycle.observed.active) if fault else None
+    lack = lacking(cycle.observed) if cycle.status.started_at is None else None
+    if lack is not None:
+        count(cycle, cycle.observed.active)
+        return cycle.put("Searching", FALSE, "WaitingForWarmStart", lack)
     _begin(cycle)
     stepped = step_trials(cycle, supernet, checkpoint)
     fault = _fault(cycle, stepped) or fault
     if fault:
         return fail(cycle, fault, stepped.active)
-    if _go_on(cycle, stepped):
-        finale(cycle, supernet, checkpoint)
+    waiting = not _go_on(cycle, stepped)
+    if cycle.status.search_finished_at is not None:
+        finale(cycle, supernet, checkpoint, waiting=waiting)
     return None
 
 
@@ -86,6 +95,17 @@ def _begin(cycle: Cycle) -> None:
     if cycle.status.started_at is None:
         cycle.update(started_at=cycle.stamp.now)
         cycle.note("Searching", "the search has begun")
+        if cycle.experiment.spec.warm_start_from:
+            _announce_warm(cycle)
+
+
+def _announce_warm(cycle: Cycle) -> None:
+    warm = offered(cycle.observed)
+    sources = ", ".join(source.name for source in cycle.experiment.spec.warm_start_from)
+    cycle.note("WarmStart", f"{len(warm.chosen)} architectures that {sources} found are measured first")
+    if warm.foreign:
+        text = f"{len(warm.foreign)} architectures of {sources} are none of this search space, and left out"
+        cycle.note("WarmStart", f"{text}: {warm.foreign[0]}{', …' if len(warm.foreign) > 1 else ''}", warning=True)
 
 
 def _fault(cycle: Cycle, stepped: Stepped) -> Fault | None:

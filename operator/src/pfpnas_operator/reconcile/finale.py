@@ -1,4 +1,4 @@
-"""The end of a search: the best, and the baselines to compare it with, are scored once on the private test split."""
+"""The end of a search: finalists, and baselines to compare them with, are scored once on the private test split."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,10 @@ from pfpnas_operator.reconcile.measuring import Measured, MeasureFailed, advance
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 
-EvaluationName = Literal["best", "largest", "smallest", "untrained", "rawPixels"]
+EvaluationName = Literal["best", "finalist", "largest", "smallest", "untrained", "rawPixels"]
+
+MOST = 32
+"""Evaluations that a status has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +32,28 @@ class Final:
     observed: ExperimentObserved
     supernet: Supernet
     checkpoint: CheckpointStatus
-    best: RankedTrial
+    finalists: tuple[RankedTrial, ...]
+    """By all their measurements, best first; one at least."""
     reference: ArtifactRef
 
+    def artifact(self, architecture: str | None) -> ArtifactRef | None:
+        """The candidate of a finalist."""
+        return next((one.artifact for one in self.finalists if one.architecture == architecture), None)
 
-def planned(experiment: NASExperiment, supernet: Supernet, best: RankedTrial) -> tuple[Evaluation, ...]:
+
+def planned(experiment: NASExperiment, supernet: Supernet, finalists: tuple[RankedTrial, ...]) -> list[Evaluation]:
     """The evaluations that an experiment ends with; raw pixels only where the agent fits a head anyway."""
-    space = supernet.space()
+    space, best = supernet.space(), finalists[0]
     rows: list[tuple[EvaluationName, str | None]] = [
         ("best", best.architecture),
+        *(("finalist", other.architecture) for other in finalists[1:]),
         ("largest", space.maximum().id),
         ("smallest", space.minimum().id),
         ("untrained", best.architecture),
     ]
     if experiment.spec.target.head == "Fitted":
         rows.append(("rawPixels", None))
-    return tuple(Evaluation(name=name, architecture=architecture) for name, architecture in rows)
+    return [Evaluation(name=name, architecture=architecture) for name, architecture in rows]
 
 
 def evaluation_build(
@@ -62,13 +71,17 @@ def settled(evaluation: Evaluation) -> bool:
     return evaluation.accuracy is not None or evaluation.reason is not None
 
 
-def evaluate(final: Final, status: NASExperimentStatus, plan: Plan, *, now: datetime) -> NASExperimentStatus:
+def evaluate(
+    final: Final, status: NASExperimentStatus, plan: Plan, *, now: datetime, waiting: bool
+) -> NASExperimentStatus:
     """One step of every evaluation; done when all are `settled`.
 
-    Those of a net that is no longer the best are planned anew, the others keep their figures: the test split is seen
-    once. What is new is only planned: the next cycle sees what of it is built already.
+    Those of nets that are no longer wanted make room for new ones, but a figure is kept as long as there is room for
+    it: the test split is seen once. What is new is only planned: the next cycle sees what of it is built already.
+    While `waiting` nothing is planned.
     """
-    attempts, evaluations = dict(status.attempts), _current(final, status.evaluations)
+    attempts = dict(status.attempts)
+    evaluations = status.evaluations if waiting else _current(final, status.evaluations)
     if evaluations != status.evaluations:
         for evaluation in set(evaluations) - set(status.evaluations):
             attempts.pop(evaluation.name, None)
@@ -77,10 +90,26 @@ def evaluate(final: Final, status: NASExperimentStatus, plan: Plan, *, now: date
     return status.model_copy(update={"evaluations": stepped, "attempts": attempts})
 
 
+def _net(evaluation: Evaluation) -> tuple[bool, str | None]:
+    """What is scored: under whatever name, it is scored once."""
+    return evaluation.name == "untrained", evaluation.architecture
+
+
 def _current(final: Final, evaluations: tuple[Evaluation, ...]) -> tuple[Evaluation, ...]:
-    known = {(evaluation.name, evaluation.architecture): evaluation for evaluation in evaluations}
-    wished = planned(final.observed.experiment, final.supernet, final.best)
-    return tuple(known.get((evaluation.name, evaluation.architecture), evaluation) for evaluation in wished)
+    """The evaluations that are wanted, with what is there of their nets; then the figures of earlier finalists."""
+    known: dict[tuple[bool, str | None], Evaluation] = {}
+    for evaluation in evaluations:
+        if _net(evaluation) not in known or settled(evaluation):
+            known[_net(evaluation)] = evaluation
+    wished = planned(final.observed.experiment, final.supernet, final.finalists)
+    rows = [known.get(_net(one), one).model_copy(update={"name": one.name}) for one in wished]
+    there = {_net(row) for row in rows}
+    earlier = [
+        one.model_copy(update={"name": "finalist"})
+        for one in evaluations
+        if one.name in ("best", "finalist") and one.accuracy is not None and _net(one) not in there
+    ]
+    return tuple([*rows, *earlier][:MOST])
 
 
 def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
@@ -92,8 +121,8 @@ def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: 
 
 
 def _build(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
-    if evaluation.name == "best":
-        return evaluation.model_copy(update={"artifact": final.best.artifact})
+    if evaluation.name in ("best", "finalist"):
+        return evaluation.model_copy(update={"artifact": final.artifact(evaluation.architecture)})
     if evaluation.name == "smallest":
         return evaluation.model_copy(update={"artifact": final.reference})
     request = evaluation_build(final.observed.experiment, final.checkpoint, evaluation)
@@ -115,7 +144,7 @@ def _measure(final: Final, evaluation: Evaluation, plan: Plan, *, now: datetime)
     if isinstance(outcome, MeasureFailed):
         return evaluation.model_copy(update={"reason": outcome.reason})
     if isinstance(outcome, Measured):
-        latency = outcome.result.latency
+        latency = outcome.result.latency if task.model else None
         return evaluation.model_copy(
             update={
                 "accuracy": outcome.result.accuracy,

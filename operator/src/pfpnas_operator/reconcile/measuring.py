@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pfpnas_api.kinds import ArtifactRef, NASExperiment
+from pfpnas_api.kinds import ArtifactRef, Latency, NASExperiment
 from pfpnas_api.messages import (
     EXPERIMENT_REASONS,
     RETRY_REASONS,
@@ -48,6 +48,9 @@ class MeasureFailed:
 
 
 MeasureOutcome = Measured | Waiting | MeasureFailed
+
+ROUNDING = 1 - 1e-6
+"""An agent divides and rounds in its own way: so little below a limit it is at it."""
 
 ADVICE = {
     "ClassMismatch": "the private data set has other classes than the supernet: use target.head: Fitted",
@@ -114,7 +117,7 @@ def advance_measurement(
 ) -> MeasureOutcome:
     """Where a measurement stands; issues the task (again) where need be, and clears what it left on the road."""
     plan.wanted_tasks.add(task.task_id)
-    lease, answers = observed.tasks.get(task.task_id), observed.results.get(task.task_id, ())
+    lease, answers = observed.tasks.get(task.task_id), _credible(observed, task, plan)
     if answers:
         return _answered(observed, task, plan, answers=answers, attempts=attempts)
     if lease is None:
@@ -127,6 +130,39 @@ def advance_measurement(
         return Waiting(state="Measuring", attempts=attempts, agent=lease.consumer)
     plan.delete_tasks.append(lease.entry)
     return _again(task, plan, attempts=attempts, why=lost)
+
+
+def _credible(observed: ExperimentObserved, task: MeasureTask, plan: Plan) -> tuple[ResultView, ...]:
+    """The answers that may be ones to this task; the others are refused: for the task they are as good as none."""
+    answers = observed.results.get(task.task_id, ())
+    wrong = [answer for answer in answers if contradicts(task, answer.result)]
+    for answer in wrong:
+        if answer not in plan.refuse_results:
+            plan.refuse_results.append(answer)
+    return tuple(answer for answer in answers if answer not in wrong)
+
+
+def contradicts(task: MeasureTask, result: MeasureResult) -> bool:
+    """Whether a readable answer can't be one to this task.
+
+    An accuracy may be skipped only where the task says from which latency on, and not below it; a skipped one can't be
+    there; and of a distribution the 90th percentile is not below the median. Figures that nobody asked for are
+    harmless.
+    """
+    latency = result.latency
+    if latency is not None and latency.p90 < latency.p50:
+        return True
+    return result.accuracy_skipped and (result.accuracy is not None or not _may_skip(task.measurement, latency))
+
+
+def _may_skip(request: MeasurementRequest, latency: Latency | None) -> bool:
+    if latency is None:
+        return False
+    limits = (
+        (request.skip_accuracy_over_ms, latency.p50),
+        (request.skip_accuracy_over_relative, latency.relative),
+    )
+    return any(limit is not None and value is not None and value > limit * ROUNDING for limit, value in limits)
 
 
 def _lost(observed: ExperimentObserved, task: MeasureTask, lease: Lease, now: datetime) -> str | None:

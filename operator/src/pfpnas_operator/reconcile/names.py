@@ -5,6 +5,9 @@ import hashlib
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_api.messages import BuildRequest
 
+OWN_TRIAL = r"-(\d{5,}|w[0-9a-f]{8})"
+"""How the names of a search's own trials end, after its name: the tuner's index, or the hash of a warm start."""
+
 
 def pretrain_job(supernet: Supernet) -> str:
     """Name of the Job that trains."""
@@ -34,6 +37,11 @@ def build_job(experiment: NASExperiment, request: BuildRequest) -> str:
 def trial(experiment: NASExperiment, index: int) -> str:
     """Name of the tuner's trial of an index."""
     return f"{experiment.metadata.name}-{index:05d}"
+
+
+def warm_trial(experiment: NASExperiment, architecture: str) -> str:
+    """Name of the trial of an architecture that another experiment found."""
+    return f"{experiment.metadata.name}-w{hashlib.sha256(architecture.encode()).hexdigest()[:8]}"
 
 
 def uid(owner: Supernet | NASExperiment, child: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pfpnas_api.jobs import Manifest
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, PredictorStatus, Supernet, Trial
 from pfpnas_api.messages import Heartbeat, MeasureResult, Progress, Suggestion
 from pfpnas_operator.reconcile.summary import Summary
 
@@ -96,8 +96,14 @@ class ExperimentObserved:
     """By task id."""
     results: Mapping[str, tuple[ResultView, ...]] = field(default_factory=dict)
     """By task id; without those that answer another experiment's task."""
+    strange: Set[str] = frozenset()
+    """Ids among those of `results` to which this experiment never had a task (see `issued.IssuedTasks`)."""
     refused: int = 0
     """Answers that could not be read, removed since the last look."""
     agents: Mapping[str, Heartbeat] = field(default_factory=dict)
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
+    predictor: PredictorStatus | None = None
+    """The newest that came with a suggestion: the one by the most labels. Without noise floors."""
+    sources: Mapping[str, NASExperiment] = field(default_factory=dict)
+    """Those of `warmStartFrom` that are there, by name."""
     log: LogView = field(default_factory=LogView)

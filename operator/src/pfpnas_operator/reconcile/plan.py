@@ -61,6 +61,8 @@ class Plan:
     """The same of Jobs, by name."""
     replicates: int = 0
     """Answers that nobody waited for any more."""
+    refuse_results: list[ResultView] = field(default_factory=list)
+    """Answers that can't be ones to their task, or to a task that was never issued: forgotten as `delete_results`."""
     events: list[Event] = field(default_factory=list)
 
     def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:

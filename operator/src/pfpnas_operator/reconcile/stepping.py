@@ -7,8 +7,10 @@ from pfpnas_operator.reconcile.counting import announce
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.ending import withdraw
 from pfpnas_operator.reconcile.measuring import measure_task
-from pfpnas_operator.reconcile.search import overdue
-from pfpnas_operator.reconcile.trials import advance_trial
+from pfpnas_operator.reconcile.origins import is_own
+from pfpnas_operator.reconcile.repeats import BLIND
+from pfpnas_operator.reconcile.stopping import overdue
+from pfpnas_operator.reconcile.trials import advance_trial, is_measured
 
 
 @dataclass(kw_only=True)
@@ -21,10 +23,10 @@ class Stepped:
 
 
 def step_trials(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Stepped:
-    """Advance every active trial; those of the tuner that nobody has in hand when the time is spent are withdrawn."""
+    """Advance every active trial; of the search's own, those that nobody has in hand when the time is spent end."""
     stepped, late = Stepped(), overdue(cycle.experiment, cycle.stamp.now)
     for trial in cycle.observed.active:
-        if late and trial.spec.index is not None and not _in_hand(cycle, trial):
+        if late and is_own(trial) and not _in_hand(cycle, trial):
             stepped.done.append(withdraw(cycle, trial, late))
             continue
         after, fault = advance_trial(
@@ -32,16 +34,17 @@ def step_trials(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) 
         )
         stepped.fault = stepped.fault or fault
         (stepped.done if after.finished else stepped.active).append(after)
-    for trial in stepped.done:
+    for trial in sorted(stepped.done, key=lambda trial: trial.metadata.name):
         cycle.finish(trial)
         announce(cycle, trial)
     return stepped
 
 
 def _in_hand(cycle: Cycle, trial: Trial) -> bool:
-    """Whether an agent measures a trial, or has an answer on its way."""
+    """Whether an agent measures a trial (for the second time, maybe), or has an answer on its way."""
     if trial.status.artifact is None:
         return False
-    task = measure_task(cycle.experiment, trial.status.artifact, cycle.status.reference).task_id
+    repetition = BLIND if is_measured(trial) else 0
+    task = measure_task(cycle.experiment, trial.status.artifact, cycle.status.reference, repetition=repetition).task_id
     lease = cycle.observed.tasks.get(task)
     return task in cycle.observed.results or (lease is not None and lease.state != "Waiting")

@@ -3,14 +3,28 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pfpnas_api.kinds import RankedTrial, Trial, find_condition, is_true
+from pfpnas_api.kinds import NASExperiment, RankedTrial, Repeat, Trial, find_condition, is_true
 from pfpnas_api.scoring import FrontPoint, insert_point, is_better, order_key
+from pfpnas_operator.reconcile.growth import Growth, Yardstick
+from pfpnas_operator.reconcile.noise import Noise
+from pfpnas_operator.reconcile.origins import is_own
 
 FRONT_SHOWN = 20
 """Points of the front in a status."""
 
+TOP = 5
+"""Best trials that are known by name: as many as may become finalists."""
+
 UNCOUNTED = frozenset({"Withdrawn"})
 """Reasons that say nothing against a trial: they do not count against maxFailedTrials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One of the best trials, with its second measurement where there is one."""
+
+    ranked: RankedTrial
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +35,14 @@ class Summary:
         succeeded: Measured and scored.
         infeasible: Of them, those outside a limit.
         failed: Number by reason.
-        failures: Of them, those that count against `maxFailedTrials` (the tuner's own).
-        tuned: Finished trials that count against `maxTrials` (those of the tuner).
+        failures: Of them, those that count against `maxFailedTrials` (the search's own).
+        tuned: Finished trials that count against `maxTrials` (the search's own).
         next_index: One above the largest index of the tuner's.
-        best: The best feasible one, else the one closest to feasible.
+        warmed: Names of those of the warm start; their number is bounded by the fronts that they were taken from.
+        top: The best, best first and every architecture once: feasible ones, then those closest to feasible.
         front: Measured Pareto front, by rising latency.
+        noise: How far second measurements are from the first ones.
+        growth: Whether the front still grows.
     """
 
     succeeded: int = 0
@@ -34,33 +51,68 @@ class Summary:
     failures: int = 0
     tuned: int = 0
     next_index: int = 0
-    best: RankedTrial | None = None
+    warmed: frozenset[str] = frozenset()
+    top: tuple[Contender, ...] = ()
     front: tuple[RankedTrial, ...] = ()
+    noise: Noise = field(default_factory=Noise)
+    growth: Growth = field(default_factory=Growth)
+
+    @classmethod
+    def of(cls, experiment: NASExperiment) -> "Summary":
+        """That of an experiment without finished trials; to be built anew when its objective or budget changes."""
+        return cls(growth=Growth(yardstick=Yardstick.of(experiment.spec)))
+
+    @property
+    def best(self) -> RankedTrial | None:
+        """The best feasible one by its first measurement, else the one closest to feasible."""
+        return self.top[0].ranked if self.top else None
 
     def add(self, trial: Trial) -> "Summary":
         """The summary with one more finished trial."""
-        index = trial.spec.index
-        mine = replace(
-            self,
-            tuned=self.tuned + (index is not None),
-            next_index=max(self.next_index, -1 if index is None else index + 1),
+        if not is_true(trial.status.conditions, "Failed"):
+            return self._counted(trial)._with_success(trial)
+        condition = find_condition(trial.status.conditions, "Failed")
+        reason = condition.reason if condition else "Unknown"
+        counts = is_own(trial) and reason not in UNCOUNTED
+        return replace(
+            self._counted(trial),
+            failed={**self.failed, reason: self.failed.get(reason, 0) + 1},
+            failures=self.failures + counts,
+            growth=self.growth if reason in UNCOUNTED else self.growth.add(trial),
         )
-        if is_true(trial.status.conditions, "Failed"):
-            condition = find_condition(trial.status.conditions, "Failed")
-            reason = condition.reason if condition else "Unknown"
-            return replace(
-                mine,
-                failed={**self.failed, reason: self.failed.get(reason, 0) + 1},
-                failures=self.failures + (index is not None and reason not in UNCOUNTED),
-            )
+
+    def _counted(self, trial: Trial) -> "Summary":
+        index = trial.spec.index
+        warm = trial.spec.origin == "WarmStart"
+        return replace(
+            self,
+            tuned=self.tuned + is_own(trial),
+            next_index=max(self.next_index, -1 if index is None else index + 1),
+            warmed=self.warmed | {trial.metadata.name} if warm else self.warmed,
+        )
+
+    def _with_success(self, trial: Trial) -> "Summary":
         ranked = rank(trial)
         return replace(
-            mine,
+            self,
             succeeded=self.succeeded + 1,
             infeasible=self.infeasible + (not ranked.feasible),
-            best=ranked if is_better(ranked, self.best) else self.best,
+            top=extend_top(self.top, Contender(ranked=ranked, repeat=trial.status.repeat)),
             front=extend_front(self.front, ranked),
+            noise=_with_repeat(self.noise, trial),
+            growth=self.growth.add(trial),
         )
+
+
+def _with_repeat(noise: Noise, trial: Trial) -> Noise:
+    metrics, repeat = trial.status.metrics, trial.status.repeat
+    if metrics is None or repeat is None:
+        return noise
+    second = repeat.accuracy.value if repeat.accuracy else None
+    return noise.with_pair(
+        (metrics.latency_milliseconds, repeat.latency_milliseconds),
+        (metrics.accuracy, second),
+    )
 
 
 def reasons(summary: Summary) -> str:
@@ -82,6 +134,17 @@ def rank(trial: Trial) -> RankedTrial:
         metrics=status.metrics,
         artifact=status.artifact,
     )
+
+
+def extend_top(top: tuple[Contender, ...], new: Contender) -> tuple[Contender, ...]:
+    """The best with one more: of equal ones the first comes first, of two with one architecture the better stays."""
+    twin = next((known for known in top if known.ranked.architecture == new.ranked.architecture), None)
+    if twin is not None and not is_better(new.ranked, twin.ranked):
+        return top
+    others = [known for known in top if known is not twin]
+    behind = (place for place, known in enumerate(others) if is_better(new.ranked, known.ranked))
+    place = next(behind, len(others))
+    return (*others[:place], new, *others[place:])[:TOP]
 
 
 def extend_front(front: tuple[RankedTrial, ...], new: RankedTrial) -> tuple[RankedTrial, ...]:

@@ -9,8 +9,7 @@ def sweep(cycle: Cycle) -> None:
     _sweep_results(cycle)
     _sweep_builds(cycle)
     _sweep_jobs(cycle)
-    if cycle.plan.replicates:
-        cycle.update(replicates=cycle.status.replicates + cycle.plan.replicates)
+    _count_answers(cycle)
 
 
 def _sweep_tasks(cycle: Cycle) -> None:
@@ -21,12 +20,31 @@ def _sweep_tasks(cycle: Cycle) -> None:
 
 
 def _sweep_results(cycle: Cycle) -> None:
+    """Answers that nobody waits for: late ones are replicates, those to tasks that never were are refused."""
     plan = cycle.plan
     for task_id, answers in cycle.observed.results.items():
-        if task_id not in plan.wanted_tasks:
-            spare = [answer for answer in answers if answer not in plan.delete_results]
-            plan.delete_results.extend(spare)
-            plan.replicates += len(spare)
+        if task_id in plan.wanted_tasks:
+            continue
+        if task_id in cycle.observed.strange:
+            plan.refuse_results.extend(answers)
+            continue
+        spare = [answer for answer in answers if answer not in plan.delete_results]
+        plan.delete_results.extend(spare)
+        plan.replicates += len(spare)
+
+
+def _count_answers(cycle: Cycle) -> None:
+    """What was swept or refused, in the status; what is refused is said, since an agent is wrong or worse."""
+    plan = cycle.plan
+    plan.delete_results.extend(plan.refuse_results)
+    for agent in sorted({answer.agent for answer in plan.refuse_results}):
+        cycle.note("ResultRefused", f"agent {agent} answered what can't be true, or what nobody asked", warning=True)
+    if cycle.observed.refused:
+        cycle.note("ResultRefused", f"answers that can't be read: {cycle.observed.refused}", warning=True)
+    if plan.replicates:
+        cycle.update(replicates=cycle.status.replicates + plan.replicates)
+    if plan.refuse_results:
+        cycle.update(refused_results=cycle.status.refused_results + len(plan.refuse_results))
 
 
 def _sweep_builds(cycle: Cycle) -> None:

@@ -1,11 +1,13 @@
-"""One trial's way: Pending → Built → Measured → Succeeded, or Failed with a reason."""
+"""One trial's way: Pending → Built → Measured (→ measured again, some) → Succeeded, or Failed with a reason."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from pfpnas_api.kinds import (
+    ArtifactRef,
     CheckpointStatus,
     NASExperiment,
+    Repeat,
     Supernet,
     Trial,
     TrialMetrics,
@@ -28,6 +30,7 @@ from pfpnas_operator.reconcile.measuring import (
 )
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
+from pfpnas_operator.reconcile.repeats import BLIND, repeat_of, wants_repeat
 from pfpnas_operator.reconcile.space import reference_metrics, static_metrics
 
 
@@ -77,7 +80,7 @@ class _Step:
         if isinstance(outcome, BuildFailed):
             return failed(self.trial, self.stamp, outcome.reason, outcome.message), None
         if isinstance(outcome, Built):
-            return self._built(outcome, known), None
+            return self._built(outcome, known, checkpoint), None
         return self._building(outcome.attempts), None
 
     def _building(self, attempts: int) -> TrialStatus:
@@ -88,7 +91,7 @@ class _Step:
             update={"conditions": conditions, "build_attempts": attempts, "build_started_at": started}
         )
 
-    def _built(self, built: Built, known: TrialMetrics) -> TrialStatus:
+    def _built(self, built: Built, known: TrialMetrics, checkpoint: CheckpointStatus) -> TrialStatus:
         status = self.trial.status
         conditions = self.stamp.put(status.conditions, "Built", TRUE, "Built")
         conditions = self.stamp.put(conditions, "Measured", FALSE, "Queued", "waits for an agent of the pool")
@@ -96,6 +99,7 @@ class _Step:
             update={
                 "conditions": conditions,
                 "artifact": built.artifact,
+                "checkpoint": checkpoint.sha256,
                 "metrics": known,
                 "build_milliseconds": built.milliseconds,
                 "built_at": self.stamp.now,
@@ -107,6 +111,8 @@ class _Step:
         status, reference = self.trial.status, self.experiment.status.reference
         if reference is None:
             return status, None
+        if is_measured(self.trial):
+            return self._repeat(self.trial, reference), None
         task = measure_task(self.experiment, status.artifact, reference)
         outcome = advance_measurement(
             self.observed, task, self.plan, attempts=status.measure_attempts, now=self.stamp.now
@@ -115,8 +121,19 @@ class _Step:
             fault = Fault(reason=outcome.reason, message=outcome.message) if outcome.fault == "Experiment" else None
             return failed(self.trial, self.stamp, outcome.reason, outcome.message), fault
         if isinstance(outcome, Measured):
-            return self._scored(outcome.result), None
+            return self._measured(outcome.result, reference), None
         return self._waiting(outcome), None
+
+    def _repeat(self, trial: Trial, reference: ArtifactRef) -> TrialStatus:
+        """From numbers to an end, by way of a second measurement; one that fails says nothing against the trial."""
+        task = measure_task(self.experiment, trial.status.artifact, reference, repetition=BLIND)
+        outcome = advance_measurement(
+            self.observed, task, self.plan, attempts=trial.status.repeat_attempts, now=self.stamp.now
+        )
+        if isinstance(outcome, Waiting):
+            return trial.status.model_copy(update={"repeat_attempts": outcome.attempts})
+        repeat = repeat_of(outcome.result) if isinstance(outcome, Measured) else None
+        return concluded(self.observed, trial, self.stamp, repeat=repeat)
 
     def _waiting(self, waiting: Waiting) -> TrialStatus:
         status = self.trial.status
@@ -124,20 +141,32 @@ class _Step:
         conditions = self.stamp.put(status.conditions, "Measured", FALSE, waiting.state, message)
         return status.model_copy(update={"conditions": conditions, "measure_attempts": waiting.attempts})
 
-    def _scored(self, result: MeasureResult) -> TrialStatus:
+    def _measured(self, result: MeasureResult, reference: ArtifactRef) -> TrialStatus:
         metrics = measured_metrics(self.experiment, self.trial.status.metrics or TrialMetrics(), result)
-        judgement = judge(self.experiment.spec.objective, metrics, reference=reference_metrics(self.observed.supernet))
         conditions = self.stamp.put(self.trial.status.conditions, "Measured", TRUE, "Measured")
         measured = self.trial.model_copy(
             update={"status": self.trial.status.model_copy(update={"conditions": conditions, "metrics": metrics})}
         )
-        missing = judgement.missing
+        missing = judged(self.observed, metrics).missing
         if metrics.latency_milliseconds is None:
             missing = tuple(dict.fromkeys(("Latency", *missing)))
         if missing:
             text = f"the backend does not measure {', '.join(missing)}"
             return failed(measured, self.stamp, "MetricUnavailable", text)
-        return succeeded(measured, self.stamp, judgement)
+        if wants_repeat(self.experiment, measured, metrics):
+            return self._repeat(measured, reference)
+        return concluded(self.observed, measured, self.stamp)
+
+
+def is_measured(trial: Trial) -> bool:
+    """Whether its figures are there, finished or not: until its second measurement is done it is not."""
+    return is_true(trial.status.conditions, "Measured")
+
+
+def judged(observed: ExperimentObserved, metrics: TrialMetrics) -> Judgement:
+    """What a candidate of this experiment is worth."""
+    objective = observed.experiment.spec.objective
+    return judge(objective, metrics, reference=reference_metrics(observed.supernet))
 
 
 def measured_metrics(experiment: NASExperiment, known: TrialMetrics, result: MeasureResult) -> TrialMetrics:
@@ -160,13 +189,15 @@ def measured_metrics(experiment: NASExperiment, known: TrialMetrics, result: Mea
     )
 
 
-def succeeded(trial: Trial, stamp: Stamp, judgement: Judgement) -> TrialStatus:
-    """The status of a trial that was measured and scored."""
+def concluded(observed: ExperimentObserved, trial: Trial, stamp: Stamp, *, repeat: Repeat | None = None) -> TrialStatus:
+    """The status of a trial that was measured, scored by its first measurement."""
+    judgement = judged(observed, trial.status.metrics or TrialMetrics())
     message = f"over the limit: {', '.join(judgement.broken)}" if judgement.broken else ""
     reason = "InfeasibleByConstraint" if judgement.broken else "Scored"
     return trial.status.model_copy(
         update={
             "conditions": stamp.put(trial.status.conditions, "Succeeded", TRUE, reason, message),
+            "repeat": repeat,
             "score": judgement.score,
             "feasible": judgement.feasible,
             "violation": judgement.violation,

@@ -1,0 +1,100 @@
+"""Starting warm: what other experiments found best is measured here first, before the tuner's first trial."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, zip_longest
+
+from pfpnas_api.kinds import (
+    LocalReference,
+    Metadata,
+    NASExperiment,
+    Supernet,
+    Trial,
+    TrialSpec,
+    TrialStatus,
+    is_true,
+)
+from pfpnas_api.spaces import ArchitectureError, SearchSpace
+from pfpnas_operator.reconcile import names
+from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.summary import Summary
+
+SHARE = 4
+"""One of so many trials of the budget at most comes from other experiments: their devices are not this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warm:
+    """What other experiments offer.
+
+    Attributes:
+        chosen: Architectures to measure here, the most promising first.
+        foreign: Those left out, since they are none of this search space.
+    """
+
+    chosen: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+def lacking(observed: ExperimentObserved) -> str | None:
+    """Whom the search has to wait for, in words; None when every source is there and has searched."""
+    wanted = [source.name for source in observed.experiment.spec.warm_start_from]
+    absent = [name for name in wanted if name not in observed.sources]
+    unfinished = [name for name in wanted if name in observed.sources and not has_searched(observed.sources[name])]
+    parts = [f"no NASExperiment {name} in this namespace: create it, or take it out" for name in absent]
+    parts += [f"NASExperiment {name} has not ended its search yet" for name in unfinished]
+    return f"spec.warmStartFrom: {'; '.join(parts)}" if parts else None
+
+
+def has_searched(source: NASExperiment) -> bool:
+    """Whether a source's front is what it found in the end."""
+    status = source.status
+    ended = is_true(status.conditions, "Succeeded") or is_true(status.conditions, "Failed")
+    return ended or status.search_finished_at is not None
+
+
+def offered(observed: ExperimentObserved) -> Warm:
+    """The sources' fronts in turns, each from its best score on; at most a quarter of the budget, but one."""
+    experiment, supernet = observed.experiment, observed.supernet
+    there = [observed.sources.get(source.name) for source in experiment.spec.warm_start_from]
+    fronts = [[ranked.architecture for ranked in source.status.front] for source in there if source]
+    turns = dict.fromkeys(one for one in chain.from_iterable(zip_longest(*fronts)) if one is not None)
+    fitting = _of_space(turns, supernet)
+    most = max(1, experiment.spec.budget.max_trials // SHARE)
+    return Warm(chosen=tuple(fitting[:most]), foreign=tuple(one for one in turns if one not in fitting))
+
+
+def _of_space(architectures: Iterable[str], supernet: Supernet | None) -> list[str]:
+    space = supernet.space() if supernet else None
+    return [one for one in architectures if space is not None and _belongs(space, one)]
+
+
+def _belongs(space: SearchSpace, architecture: str) -> bool:
+    try:
+        space.parse(architecture)
+    except ArchitectureError:
+        return False
+    return True
+
+
+def warm_trials(
+    observed: ExperimentObserved, active: Sequence[Trial], *, summary: Summary, now: datetime
+) -> tuple[Trial, ...]:
+    """The trials that are still to be made of what is offered; none once the tuner's own have begun."""
+    experiment = observed.experiment
+    if not experiment.spec.warm_start_from or summary.next_index or any(t.spec.index is not None for t in active):
+        return ()
+    there = summary.warmed | {trial.metadata.name for trial in active}
+    made = (_trial(experiment, architecture, now) for architecture in offered(observed).chosen)
+    return tuple(trial for trial in made if trial.metadata.name not in there)
+
+
+def _trial(experiment: NASExperiment, architecture: str, now: datetime) -> Trial:
+    return Trial(
+        metadata=Metadata(name=names.warm_trial(experiment, architecture), namespace=experiment.metadata.namespace),
+        spec=TrialSpec(
+            experiment_ref=LocalReference(name=experiment.metadata.name), architecture=architecture, origin="WarmStart"
+        ),
+        status=TrialStatus(created_at=now),
+    )
