@@ -19,6 +19,8 @@ from uuid import uuid4
 
 import yaml
 
+from pfpnas_api.bus import connect
+from pfpnas_api.bus.connection import Client
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.documents import load
 from pfpnas_operator.local.folder import RunFolder, begin_or_resume
@@ -243,6 +245,11 @@ class RunProcess:
         pid = self.child(words)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def redis(self) -> Client:
+        """A client of the Redis that the run has started for itself, once it is there."""
+        socket = self.until(lambda: next(self._scratch.glob("pfpnas-*/redis.sock"), None), "its Redis")
+        return connect(f"unix://{socket}")
 
     def kill(self) -> None:
         """Kill -9 the run alone."""
