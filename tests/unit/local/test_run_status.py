@@ -8,6 +8,7 @@ from pfpnas_operator.local.baseline import baseline_folder, begin_random
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.status import status_lines
+from pfpnas_operator.report.units import milliseconds
 from support.report_builders import (
     make_experiment,
     make_predictor_status,
@@ -46,7 +47,9 @@ def test_status_tells_why_the_search_ended_and_the_finalists(tmp_path: Path) -> 
     records = _records()
     finalists = records.experiment.status.finalists
     lost = finalists[2].model_copy(update={"remeasurements": (), "reason": "MeasurementTimeout"})
-    lines = status_lines(RunFolder(tmp_path), _records(finalists=(*finalists[:2], lost)))
+    searching = tuple(c for c in records.experiment.status.conditions if c.type == "Searching")
+    in_finale = _records(finalists=(*finalists[:2], lost), conditions=searching, finished_at=None)
+    lines = status_lines(RunFolder(tmp_path), in_finale)
     assert "search ended: BudgetSpent, every trial is measured" in lines
     at = lines.index("finalists measured again: 3 of 3")
     assert lines[at + 1].startswith(f"  {finalists[0].trial}: accuracy ")
@@ -63,7 +66,7 @@ def test_status_names_the_best_by_all_its_measurements(tmp_path: Path) -> None:
     assert latency is not None
     line = next(line for line in status_lines(RunFolder(tmp_path), records) if line.startswith("best: "))
     assert f"{best.trial}, " in line
-    assert f"{latency.p50:.2f} ms" in line
+    assert milliseconds(latency.p50) in line
 
 
 def test_status_tells_the_baseline_of_the_run(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pfpnas_api.kinds import Finalist, PredictorStatus, RankedTrial, Supernet, i
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.reconcile.finale import settled
+from pfpnas_operator.report.units import milliseconds
 
 PLAIN_SECONDS = 20.0
 """Between two plain lines: often enough to see that it lives, seldom enough for a log."""
@@ -212,7 +213,7 @@ def best_text(best: RankedTrial | None) -> str:
     latency = best.metrics.latency_milliseconds
     parts = [f"accuracy {best.accuracy:.2%}" if best.accuracy is not None else "accuracy skipped"]
     if latency is not None:
-        parts.append(f"{latency.p50:.2f} ms")
+        parts.append(milliseconds(latency.p50))
         if latency.relative is not None:
             parts.append(f"{latency.relative:.2f}× reference")
     if not best.feasible:

@@ -54,7 +54,10 @@ def _predictors(status: PredictorStatus | None) -> Iterator[str]:
 
 
 def _search_end(experiment: NASExperiment) -> Iterator[str]:
+    """Why the search ended, where the state doesn't say it already."""
     searching = find_condition(experiment.status.conditions, "Searching")
+    if true_condition(experiment.status.conditions, "Succeeded") is not None:
+        return
     if experiment.status.search_finished_at is not None and searching is not None and searching.status == "False":
         yield f"search ended: {searching.reason}{f', {searching.message}' if searching.message else ''}"
 
