@@ -3,8 +3,8 @@
     uv run python tests/benchmarks/tables.py [--seeds 5] [--table I|II|III]
 
 Table I varies the trials dispatched at once (2, 4, 12, 24), Table II the pseudo trials a refit (0 is the plain tuner),
-both for TPE, RandomSearch and Anneal, and for NSGA2 beside them; Table III varies the latency limit as a multiple of the
-smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo trials
+both for TPE, RandomSearch and Anneal, and for NSGA2 beside them; Table III varies the latency limit as a multiple of
+the smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo trials
 and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
 
 Real are the supernet (trained once, or taken from a finished run by --run), the tuner with its predictors, and every
@@ -258,9 +258,8 @@ def shown(setting: Setting, field: str, figures: Summaries) -> list[str]:
     """A row of a table as text."""
     measured, found_at = figures["measured"], figures["found_at"]
     spent = f"{measured.mean:.0f}" if measured else "–"
-    plain = " alone" if setting.pseudo_trials == 0 and field != "pseudo_trials" else ""
     return [
-        setting.tuner + plain,
+        _name(setting, field),
         str(getattr(setting, field)),
         _percent(figures["top1"]),
         _percent(figures["best_five"]),
@@ -269,6 +268,10 @@ def shown(setting: Setting, field: str, figures: Summaries) -> list[str]:
         f"{spent} (best at {_number(found_at, 0)})",
         f"{_number(figures['wall_seconds'], 1)} s (tuner {_number(figures['tuner_seconds'], 1)})",
     ]
+
+
+def _name(setting: Setting, field: str) -> str:
+    return setting.tuner + (" alone" if setting.pseudo_trials == 0 and field != "pseudo_trials" else "")
 
 
 HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wall time"]
@@ -284,7 +287,7 @@ def _number(summary: Summary | None, digits: int) -> str:
 
 def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> Iterator[dict[str, Any]]:
     """A row of a table as JSON rows, one a figure."""
-    name = f"table {number}: {setting.tuner}, {setting.pseudo_trials} pseudo trials, {field} {getattr(setting, field)}"
+    name = f"table {number}: {_name(setting, field)}, {field.replace('_', ' ')} {getattr(setting, field)}"
     for column, summary in figures.items():
         words, unit = COLUMNS[column]
         yield {

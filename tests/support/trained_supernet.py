@@ -54,9 +54,12 @@ def from_run(folder: Path, store: FolderStore) -> TrainedSupernet:
     checkpoint, predictor = supernet.status.checkpoint, supernet.status.predictor
     if checkpoint is None or predictor is None:
         raise NotTrained(f"--run {folder}: its supernet isn't trained; let `pfpnas run` end first")
-    artifacts = checkpoint.artifact, checkpoint.calibration, predictor.artifact
-    copied = [store.put(RunFolder(folder).store.get(artifact.sha256)) for artifact in artifacts]
-    return TrainedSupernet(supernet.spec, store, *copied, classes=checkpoint.classes)
+    read = RunFolder(folder).store
+    first, images, public = (
+        store.put(read.get(artifact.sha256))
+        for artifact in (checkpoint.artifact, checkpoint.calibration, predictor.artifact)
+    )
+    return TrainedSupernet(supernet.spec, store, first, images, public, checkpoint.classes)
 
 
 def train(store: FolderStore, *, tell: Tell) -> TrainedSupernet:

@@ -1,0 +1,262 @@
+"""How good the predictors are on real latencies, and how many measurements a search saves.
+
+    uv run python tests/benchmarks/science.py [--part latency|tuners]
+
+latency: nets drawn uniformly from a realistic space (MobileNetV2, width 0.35; kernels 3, 5, 7; expand ratios 2, 3, 4;
+depths 1 to 3; 24 to 48 px; random weights, which cost the same) are measured on this machine's processor by the agent's
+own process, beside the smallest net in alternating blocks. Each is measured twice, in two passes minutes apart. The
+private predictors are fitted to 50 of them and judged on all others, five times over with other fifties; beside them a
+predictor that always says the same, one that knows the MACs only, and the noise floor: the error that a perfect
+predictor would show, from the two passes. The same again on the fastest quarter. Measurements are kept in --cache.
+
+tuners: on the device with a known answer (tests/support/known_answer.py), the measurements after which each tuner has
+reached what random search finds in 200, for 5 seeds, with pseudo trials and without. Both are judged by the true score.
+
+Rows are JSON, one a line; a target is met by the predictors at 5 %, or at 1.2 times the noise floor.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from pfpnas_api.spaces import Architecture, SearchSpace, sample_matrix, static_costs, to_architectures, to_matrix
+from pfpnas_workloads.prediction.labels import Label
+from pfpnas_workloads.prediction.private import PrivatePredictors, fit
+from support.known_answer import KnownAnswer, best_so_far, search
+from support.latencies import LatencyTable
+
+CACHE = Path(__file__).parents[2] / "runs" / "science"
+"""Ignored by git."""
+
+SPACE = SearchSpace(
+    width_multiplier=0.35,
+    kernel_sizes=(3, 5, 7),
+    expand_ratios=(2, 3, 4),
+    depths=(1, 2, 3),
+    resolutions=(24, 32, 40, 48),
+)
+
+NETS = 150
+TRAINING = 50
+FIFTIES = 5
+"""Drawn from the nets, each with all others held out."""
+
+MAPE_TARGET, TAU_TARGET, FLOOR_TARGET = 0.05, 0.9, 1.2
+
+RANDOM_BUDGET, NEEDED_TARGET, SEEDS_TARGET = 200, 40, 4
+SEEDS = 5
+PSEUDO_TRIALS = 300
+TUNERS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
+LONGEST = 100
+"""Measurements after which a search that is still behind is given up; it then counts as so many."""
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Nets, and both measurements of each as multiples of the reference, arrays `(nets,)`."""
+
+    architectures: list[Architecture]
+    first: FloatArray
+    second: FloatArray
+
+
+def measured(cache: Path, nets: int) -> Latencies:
+    """Measure, or read what was measured."""
+    table = LatencyTable(SPACE, cache, tell=say)
+    matrix = sample_matrix(SPACE, nets, rng=np.random.default_rng(20))
+    architectures = list(dict.fromkeys(to_architectures(SPACE, matrix)))
+    first, second = (np.array(table.passed(architectures, number)) for number in (0, 1))
+    return Latencies(architectures, first, second)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A predictor on held-out nets: mean absolute percentage error and Kendall's τ-b, over all and the fastest quarter."""
+
+    mape: float
+    tau: float
+    fast_mape: float
+    fast_tau: float
+
+
+def quality(predicted: FloatArray, truth: FloatArray) -> Quality:
+    """Of arrays `(n,)`."""
+    fast = np.argsort(truth)[: len(truth) // 4]
+    return Quality(
+        _mape(predicted, truth),
+        _tau(predicted, truth),
+        _mape(predicted[fast], truth[fast]),
+        _tau(predicted[fast], truth[fast]),
+    )
+
+
+def _mape(predicted: FloatArray, truth: FloatArray) -> float:
+    return float(np.mean(np.abs(predicted / truth - 1)))
+
+
+def _tau(predicted: FloatArray, truth: FloatArray) -> float:
+    """Kendall's τ-b; 0 for a predictor that always says the same."""
+    found = float(kendalltau(predicted, truth).statistic)
+    return found if np.isfinite(found) else 0.0
+
+
+def fifty(found: Latencies, number: int) -> tuple[dict[str, Quality], PrivatePredictors]:
+    """Every predictor fitted to one fifty and judged on the rest, and the private ones themselves."""
+    order = np.random.default_rng(number).permutation(len(found.architectures))
+    train, held_out = order[:TRAINING], order[TRAINING:]
+    labels = [Label(found.architectures[at], float(found.first[at]), None) for at in train]
+    predictors = fit(SPACE, labels, public=None, seed=number)
+    prediction = predictors.predict(to_matrix(SPACE, [found.architectures[at] for at in held_out]))
+    assert prediction.latency is not None
+    truth = found.first[held_out]
+    said = {
+        "predictors": prediction.latency,
+        "MACs only": _by_macs(found, train, held_out),
+        "constant": np.full(len(held_out), np.exp(np.mean(np.log(found.first[train])))),
+        # A perfect predictor knows the net's true latency; the other pass is as far from it as the truth here.
+        "second measurement": found.second[held_out],
+    }
+    return {name: quality(values, truth) for name, values in said.items()}, predictors
+
+
+def _by_macs(found: Latencies, train: NDArray[np.intp], held_out: NDArray[np.intp]) -> FloatArray:
+    """A line through the logarithms of MACs and latency."""
+    macs = np.log(static_costs(SPACE, to_matrix(SPACE, found.architectures))["macs"])
+    slope, offset = np.polyfit(macs[train], np.log(found.first[train]), 1)
+    predicted: FloatArray = np.exp(slope * macs[held_out] + offset)
+    return predicted
+
+
+def noise_floor(found: Latencies) -> float:
+    """Error of a perfect predictor: two measurements differ by √2 times what each differs from the truth."""
+    return float(np.mean(np.abs(np.log(found.first / found.second))) / 2**0.5)
+
+
+def latency_rows(cache: Path, nets: int) -> Iterator[dict[str, Any]]:
+    """Part one."""
+    found = measured(cache, nets)
+    judged = [fifty(found, number) for number in range(FIFTIES)]
+    qualities = {name: [each[name] for each, _ in judged] for name in judged[0][0]}
+    floor = noise_floor(found)
+    chosen = [predictors.quality(_objective()).latency for _, predictors in judged]
+    names = sorted({f"{one.regressor} on {one.encoding}" for one in chosen if one is not None})
+    say(f"{len(found.architectures)} nets; chosen were: {'; '.join(names) or 'unknown'}")
+    ours, macs = qualities["predictors"], qualities["MACs only"]
+    yield row(
+        "science: latency MAPE, 50 labels, held-out uniform nets",
+        median(one.mape for one in ours), "fraction", f"<= {MAPE_TARGET:g} or {FLOOR_TARGET:g} x noise floor",
+        peer="MACs only", peer_figure=median(one.mape for one in macs),
+    )  # fmt: skip
+    yield row("science: its noise floor", floor, "fraction")
+    yield row("science: latency MAPE over the noise floor", median(one.mape for one in ours) / floor, "x")
+    yield row("science: latency MAPE, constant", median(one.mape for one in qualities["constant"]), "fraction")
+    yield row(
+        "science: latency Kendall τ, 50 labels, held-out uniform nets",
+        median(one.tau for one in ours), "τ", f">= {TAU_TARGET:g}",
+        peer="MACs only", peer_figure=median(one.tau for one in macs),
+    )  # fmt: skip
+    again = qualities["second measurement"]
+    yield row("science: Kendall τ of two measurements", median(one.tau for one in again), "τ")
+    for name, metric in (("MAPE", "fast_mape"), ("Kendall τ", "fast_tau")):
+        figures = [median(getattr(one, metric) for one in each) for each in (ours, macs, again)]
+        unit = "fraction" if name == "MAPE" else "τ"
+        label = f"science: latency {name}, fastest quarter"
+        yield row(label, figures[0], unit, peer="MACs only", peer_figure=figures[1])
+        yield row(f"{label}, of two measurements", figures[2], unit)
+
+
+def _objective() -> Any:
+    return KnownAnswer().objective
+
+
+def needed(known: KnownAnswer, tuner: str, *, seed: int, pseudo_trials: int, goal: float) -> int | None:
+    """Measurements until a search is as good as `goal`; None where it never is within `LONGEST`."""
+    trials = search(known, tuner, seed=seed, pseudo_trials=pseudo_trials, budget=LONGEST)
+    for count, trial in enumerate(trials, start=1):
+        if known.scores(to_matrix(known.space, [trial.architecture]))[0] >= goal:
+            return count
+    return None
+
+
+def tuner_rows() -> Iterator[dict[str, Any]]:
+    """Part two."""
+    devices = [KnownAnswer(seed=seed) for seed in range(SEEDS)]
+    goals = [
+        float(best_so_far(device, list(search(device, "RandomSearch", seed=1000 + seed, budget=RANDOM_BUDGET)))[-1])
+        for seed, device in enumerate(devices)
+    ]
+    for pseudo_trials in (PSEUDO_TRIALS, 0):
+        for tuner in TUNERS:
+            found = []
+            for seed, (device, goal) in enumerate(zip(devices, goals, strict=True)):
+                found.append(needed(device, tuner, seed=seed, pseudo_trials=pseudo_trials, goal=goal))
+                say(f"{tuner}, {pseudo_trials} pseudo trials, seed {seed}: {found[-1] or f'more than {LONGEST}'}")
+            yield from _needed_rows(tuner, pseudo_trials, found)
+
+
+def _needed_rows(tuner: str, pseudo_trials: int, found: Sequence[int | None]) -> Iterator[dict[str, Any]]:
+    spent = [LONGEST if one is None else one for one in found]
+    name = f"science: {tuner}, {pseudo_trials} pseudo trials, to random's best of {RANDOM_BUDGET}"
+    within = sum(one is not None and one <= NEEDED_TARGET for one in found)
+    target = f">= {SEEDS_TARGET} of {SEEDS}" if pseudo_trials else None
+    yield row(f"{name}, measurements", median(spent), "trials", peer="random search", peer_figure=RANDOM_BUDGET)
+    yield row(f"{name}, mean measurements", mean(spent), "trials")
+    yield row(f"{name}, seeds that need at most {NEEDED_TARGET}", within, "seeds", target)
+
+
+def row(
+    name: str,
+    figure: float,
+    unit: str,
+    target: str | None = None,
+    *,
+    peer: str | None = None,
+    peer_figure: float | None = None,
+) -> dict[str, Any]:
+    """One row, rounded to what the measurement is worth."""
+    rounded = None if peer_figure is None else round(peer_figure, 4)
+    return {
+        "row": name,
+        "figure": round(figure, 4),
+        "unit": unit,
+        "target": target,
+        "peer": peer,
+        "peer_figure": rounded,
+    }
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Print one JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("latency", "tuners"), help="only this one")
+    parser.add_argument("--nets", type=int, default=NETS, help=f"nets measured ({NETS})")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where measurements are kept (runs/science)")
+    given = parser.parse_args()
+    if given.nets <= TRAINING + 8:
+        parser.error(f"--nets: more than {TRAINING + 8}, since {TRAINING} are for fitting")
+    parts = {"latency": lambda: latency_rows(given.cache, given.nets), "tuners": tuner_rows}
+    for part in [given.part] if given.part else list(parts):
+        for figures in parts[part]():
+            print(json.dumps(figures, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
