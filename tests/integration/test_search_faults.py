@@ -152,7 +152,7 @@ def test_deaths_and_losses_in_mid_search_change_no_figure(undisturbed: Place, tm
 
 def suggestions(place: Place) -> list[str]:
     """What the tuner suggests for a search whose trials don't depend on what was measured."""
-    supernet, experiment = place.documents()
+    _, experiment = place.documents()
     job = TuneJob(
         uid="replay",
         experiment="replay",
