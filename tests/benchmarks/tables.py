@@ -4,8 +4,8 @@
 
 Table I varies the trials dispatched at once (2, 4, 12, 24), Table II the pseudo trials a refit (0 is the plain tuner),
 both for TPE, RandomSearch and Anneal, and for NSGA2 beside them; Table III varies the latency limit as a multiple of
-the smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo trials
-and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
+the smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo
+trials and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
 
 Real are the supernet (trained once, or taken from a finished run by --run), the tuner with its predictors, and every
 subnet's figures: accuracy on the private digits by the agent's own head, and two measurements of the latency beside
@@ -37,13 +37,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
-
-import numpy as np
-from scipy.stats import kendalltau, pearsonr
 
 from pfpnas_api.artifacts import FolderStore, write_atomically
 from pfpnas_api.jobs import TuneJob
@@ -51,7 +47,8 @@ from pfpnas_api.kinds import Latency, ObjectiveSpec, TrialMetrics, TunerSpec
 from pfpnas_api.spaces import Architecture
 from pfpnas_workloads.prediction import AccuracyPredictor
 from support.markdown import markdown_table
-from support.replayed_search import Replay, ReplayedTrial, Yield, replay
+from support.replayed_search import Replay, Yield, replay
+from support.search_figures import Figures, Summaries, Summary, figures_of
 from support.subnet_table import SubnetTable
 from support.trained_supernet import NotTrained, TrainedSupernet, from_run, train
 
@@ -62,7 +59,6 @@ CACHE = ROOT / "runs" / "tables"
 TRIALS = 40
 """Measurements a search may spend."""
 
-BEST = 5
 TUNERS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
 DISPATCHED = (2, 4, 12, 24)
 PSEUDO_TRIALS = (0, 10, 150, 300, 1000)
@@ -125,8 +121,6 @@ COLUMNS = {
 }
 """Figures of a search: words and unit."""
 
-Figures = dict[str, float | None]
-
 
 @dataclass(frozen=True)
 class Lab:
@@ -178,70 +172,6 @@ class Lab:
             latency_milliseconds=Latency(p50=p50, p90=p50, mad=0, runs=64, reference=REFERENCE_MS),
         )
         return Yield(metrics, subnet.build_seconds + (subnet.latency_seconds if skipped else subnet.whole_seconds))
-
-
-def figures_of(found: Replay) -> Figures:
-    """What the tables show of a search; None where there is nothing to show."""
-    feasible = [trial for trial in found.trials if trial.judgement.feasible]
-    best = sorted(feasible, key=_accuracy, reverse=True)
-    latency = _pairs(found.trials, "latency")
-    accuracy = _pairs(found.trials, "accuracy")
-    return {
-        "top1": _accuracy(best[0]) if best else None,
-        "best_five": mean(map(_accuracy, best[:BEST])) if len(best) >= BEST else None,
-        "latency_mape": float(np.mean(np.abs(latency[0] / latency[1] - 1))) if latency.size else None,
-        "latency_tau": _finite(kendalltau(*latency).statistic) if latency.shape[1] > 1 else None,
-        "latency_pearson": _finite(pearsonr(*latency).statistic) if latency.shape[1] > 1 else None,
-        "accuracy_tau": _finite(kendalltau(*accuracy).statistic) if accuracy.shape[1] > 1 else None,
-        "measured": float(len(found.trials)),
-        "found_at": float(found.trials.index(best[0]) + 1) if best else None,
-        "wall_seconds": found.wall_seconds,
-        "tuner_seconds": found.tuner_seconds,
-    }
-
-
-def _accuracy(trial: ReplayedTrial) -> float:
-    return trial.metrics.accuracy or 0.0
-
-
-def _pairs(trials: Sequence[ReplayedTrial], metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Predicted and measured, `(2, n)`, of the trials that were predicted and measured."""
-    pairs = []
-    for trial in trials:
-        latency = trial.metrics.latency_milliseconds
-        measured = trial.metrics.accuracy if metric == "accuracy" else latency.p50 if latency else None
-        foretold = trial.predicted and (
-            trial.predicted.accuracy if metric == "accuracy" else trial.predicted.latency_milliseconds
-        )
-        if measured is not None and foretold is not None:
-            pairs.append((foretold, measured))
-    return np.array(pairs, np.float64).reshape(-1, 2).T
-
-
-def _finite(value: float) -> float | None:
-    """A correlation; None of values that are all the same."""
-    return float(value) if np.isfinite(value) else None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A figure over the seeds that have it."""
-
-    mean: float
-    error: float
-    seeds: int
-
-    @classmethod
-    def of(cls, values: Sequence[float | None]) -> "Summary | None":
-        """None where no seed has the figure."""
-        known = np.array([value for value in values if value is not None])
-        if not len(known):
-            return None
-        error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else 0.0
-        return cls(float(known.mean()), error, len(known))
-
-
-Summaries = dict[str, Summary | None]
 
 
 def summarised(lab: Lab, settings: Sequence[Setting], seeds: int, *, tell: "Telling") -> Iterator[Summaries]:
@@ -328,7 +258,7 @@ def code_digest() -> str:
     """Of all sources that a search's course depends on."""
     files = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
     files += [Path(__file__), *sorted(Path(__file__).parents[1].glob("support/*_table.py"))]
-    files.append(Path(__file__).parents[1] / "support/replayed_search.py")
+    files += [Path(__file__).parents[1] / f"support/{name}.py" for name in ("replayed_search", "search_figures")]
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.read_bytes())
