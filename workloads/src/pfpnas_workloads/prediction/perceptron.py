@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from pfpnas_api.spaces import Architecture, SearchSpace
 from pfpnas_workloads.prediction.encoding import encode, width
-from pfpnas_workloads.prediction.predictor import AccuracyPredictor, Layer
-
-HIDDEN = (400, 400, 400)
-"""Units of the hidden layers, as in once-for-all's accuracy predictor."""
+from pfpnas_workloads.prediction.network import HIDDEN, Layer
+from pfpnas_workloads.prediction.predictor import AccuracyPredictor
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 STEPS, BATCH = 1200, 128

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pfpnas_api.kinds.common import Digest, Model
-from pfpnas_api.spaces import Architecture, SearchSpace, SearchSpaceError
+from pfpnas_api.spaces import Architecture, GeneMatrix, SearchSpace, SearchSpaceError, to_matrix
 from pfpnas_workloads.metadata import ContainerError, SpaceRecord, pack, unpack
-from pfpnas_workloads.prediction.encoding import Array, encode, width
+from pfpnas_workloads.prediction.encoding import Array, Coded, coded, one_hot, width
+from pfpnas_workloads.prediction.network import Layer, forward
+
+BLOCK: Final = 1024
+"""Architectures scored at once: two hidden layers' activations of 400 float32 each fit into a core's cache."""
 
 
 class PredictorError(ValueError):
@@ -30,14 +34,6 @@ class PredictorRecord(Model):
     checkpoint: Digest
     """Of the supernet whose subnets were evaluated."""
     layers: int
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A linear layer: weight `(inputs, outputs)`, bias `(outputs,)`."""
-
-    weight: Array
-    bias: Array
 
 
 @dataclass(frozen=True)
@@ -60,12 +56,20 @@ class AccuracyPredictor:
         Raises:
             ArchitectureError: One is not of `space`.
         """
-        x = encode(self.space, architectures)
-        for layer in self.layers[:-1]:
-            x = np.maximum(x @ layer.weight + layer.bias, 0)
-        last = self.layers[-1]
-        accuracies: NDArray[np.float32] = np.clip((x @ last.weight + last.bias)[:, 0], 0, 1)
-        return accuracies
+        return self.predict_matrix(to_matrix(self.space, architectures))
+
+    def predict_matrix(self, matrix: GeneMatrix) -> NDArray[np.float32]:
+        """Accuracies in [0, 1] of the rows of an `(n, genes)` matrix, `(n,)`.
+
+        Raises:
+            ArchitectureError: The matrix has other columns than the space has genes, or an index is out of range.
+        """
+        blocks = (coded(self.space, matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK))
+        return np.concatenate([np.empty(0, np.float32), *(self.score(rows) for rows in blocks)])
+
+    def score(self, rows: Coded) -> NDArray[np.float32]:
+        """Accuracies in [0, 1] of architectures that are coded already, `(n,)`; so many at once as a cache holds."""
+        return np.clip(forward(self.layers, one_hot(self.space, rows)), 0, 1)
 
     def save(self) -> bytes:
         """A safetensors file; equal predictors give equal bytes."""
