@@ -84,7 +84,7 @@ def measured(cache: Path, nets: int) -> Latencies:
 
 @dataclass(frozen=True)
 class Quality:
-    """A predictor on held-out nets: mean absolute percentage error and Kendall's τ-b, of all and the fastest quarter."""
+    """A predictor on held-out nets: mean absolute percentage error, Kendall's τ-b, of all and the fastest quarter."""
 
     mape: float
     tau: float
