@@ -22,9 +22,10 @@ spec:
   supernetRef: {{name: cifar}}
   target: {{pool: bench, dataset: digits{target}}}
   objective: {{constraints: [{constraints}]{objective}}}
-  tuner: {{pseudoTrials: {pseudo}}}
-  budget: {{maxTrials: {trials}}}
+  tuner: {{pseudoTrials: {pseudo}{tuner}}}
+  budget: {{maxTrials: {trials}{budget}}}
 """
+BLANK = ("target", "constraints", "objective", "tuner", "budget")
 TRIAL = """\
 ---
 apiVersion: pfpnas.io/v1alpha1
@@ -35,7 +36,7 @@ spec: {experimentRef: {name: digits}, architecture: r32-k3e3-k3e3-k3e3-k3e3-k9e3
 
 
 def documents(folder: Path, *, extra: str = "", trials: int = 60, **parts: str) -> Documents:
-    fields = {"target": "", "constraints": "", "objective": "", "pseudo": "0", **parts}
+    fields = {**dict.fromkeys(BLANK, ""), "pseudo": "0", **parts}
     (folder / "all.yaml").write_text(TEMPLATE.format(trials=trials, **fields) + extra)
     return load([folder])
 
@@ -87,20 +88,56 @@ def test_every_impossible_limit_is_listed(tmp_path: Path) -> None:
             {"constraints": "{metric: Energy, max: 12mJ}"},
             "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it",
         ),
-        ({"pseudo": "300"}, "spec.tuner.pseudoTrials: is 300, but there are no predictors inside the search yet"),
+        ({"pseudo": "3"}, "spec.tuner.pseudoTrials: is 3, but budget.parallelTrials is 4; the predictors have nothing"),
+        (
+            {"tuner": ", algorithm: NSGA2"},
+            "spec.tuner.pseudoTrials: is 0, so NSGA2 breeds from the few measured trials",
+        ),
+        (
+            {"budget": ", convergence: {patience: 60}"},
+            "spec.budget.convergence.patience: is 60, but maxTrials is 60; the budget is spent before",
+        ),
     ],
-    ids=["penalty-off", "penalty-huge", "faster-than-the-smallest", "deadline-too-short", "energy", "pseudo-trials"],
+    ids=[
+        "penalty-off",
+        "penalty-huge",
+        "faster-than-the-smallest",
+        "deadline-too-short",
+        "energy",
+        "few-pseudo-trials",
+        "nsga2-without",
+        "patience",
+    ],
 )
 def test_doubtful_settings_are_warned_of(tmp_path: Path, parts: dict[str, str], begins: str) -> None:
     (warning,) = cross_check(documents(tmp_path, **parts))
     assert warning.removeprefix("NASExperiment/digits: ").startswith(begins)
 
 
+def test_more_finalists_than_trials_are_warned_of_where_they_were_asked_for(tmp_path: Path) -> None:
+    few = {"budget": ", parallelTrials: 1"}
+    assert cross_check(documents(tmp_path, trials=1, **few)) == ()
+    (warning,) = cross_check(documents(tmp_path, trials=1, budget=few["budget"] + ", finalists: 2"))
+    assert "spec.budget.finalists: is 2, but maxTrials is 1" in warning
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"pseudo": "300"},
+        {"pseudo": "300", "tuner": ", algorithm: NSGA2"},
+        {"budget": ", convergence: {patience: 12}, finalists: 5"},
+    ],
+)
+def test_predictors_and_convergence_as_meant_give_no_warning(tmp_path: Path, parts: dict[str, str]) -> None:
+    assert cross_check(documents(tmp_path, **parts)) == ()
+
+
 def test_budget_larger_than_the_space_is_warned_of(tmp_path: Path) -> None:
     warnings = cross_check(documents(tmp_path, trials=100_000, constraints="{metric: Latency, max: 85ms}"))
     assert warnings == ()  # the space is larger still
     small = TEMPLATE.replace("[3, 5]", "[3], expandRatios: [4]").replace("depths: [1, 2]", "depths: [2]")
-    (tmp_path / "all.yaml").write_text(small.format(trials=9, target="", constraints="", objective="", pseudo=0))
+    (tmp_path / "all.yaml").write_text(small.format(trials=9, pseudo=0, **dict.fromkeys(BLANK, "")))
     assert any("has only 1 architectures" in warning for warning in cross_check(load([tmp_path])))
 
 

@@ -92,7 +92,10 @@ def test_an_overriding_uri_is_relative_to_the_working_folder(
         ("experiment.budget.maxTrials=[[[", "not valid YAML: did not find expected node content"),
         ("experiment.budget.maxTrials=0", "is 0, must be at least 1"),
         ("experiment.budget.maxTrials=many", "is 'many', must be a whole number"),
-        ("experiment.tuner.algorithm=TPEE", "is 'TPEE', must be one of TPE, RandomSearch, Anneal, NSGA2; did you mean TPE?"),
+        (
+            "experiment.tuner.algorithm=TPEE",
+            "is 'TPEE', must be one of TPE, RandomSearch, Anneal, NSGA2; did you mean TPE?",
+        ),
     ],
 )
 def test_wrong_override_is_named(folder: Path, text: str, says: str) -> None:

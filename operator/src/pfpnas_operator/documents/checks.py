@@ -57,22 +57,8 @@ def _shown(metric: str, value: int) -> str:
 
 def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
     yield from _penalty(experiment)
-    budget = experiment.spec.budget
-    if budget.max_trials > space.count:
-        yield (
-            f"spec.budget.maxTrials: is {budget.max_trials}, but the search space has only {space.count} "
-            "architectures; the search ends when all were tried"
-        )
-    if budget.parallel_trials > budget.max_trials:
-        yield (
-            f"spec.budget.parallelTrials: is {budget.parallel_trials}, but maxTrials is {budget.max_trials}; "
-            f"no more than {budget.max_trials} will be under way"
-        )
-    if experiment.spec.tuner.pseudo_trials:
-        yield (
-            f"spec.tuner.pseudoTrials: is {experiment.spec.tuner.pseudo_trials}, but there are no predictors inside "
-            "the search yet: every suggestion of the tuner is measured"
-        )
+    yield from _budget(experiment, space)
+    yield from _tuner(experiment)
     if experiment.spec.objective.constraint("Energy") and experiment.spec.target.backend == "onnxruntime":
         yield (
             "spec.objective.constraints: Energy is limited, but the backend onnxruntime doesn't measure it; each trial "
@@ -84,6 +70,45 @@ def _doubtful(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
         yield (
             f"spec.target.measurement.deadlineSeconds: is {measurement.deadline_seconds}, but warm-up and timed runs "
             f"alone may take {longest:g}; slow candidates will end as MeasurementTimeout"
+        )
+
+
+def _budget(experiment: NASExperiment, space: SearchSpace) -> Iterator[str]:
+    budget = experiment.spec.budget
+    if budget.max_trials > space.count:
+        yield (
+            f"spec.budget.maxTrials: is {budget.max_trials}, but the search space has only {space.count} "
+            "architectures; the search ends when all were tried"
+        )
+    if budget.parallel_trials > budget.max_trials:
+        yield (
+            f"spec.budget.parallelTrials: is {budget.parallel_trials}, but maxTrials is {budget.max_trials}; "
+            f"no more than {budget.max_trials} will be under way"
+        )
+    # The default of 3 is no wish of the user's: a search of one trial is fine with it.
+    if "finalists" in budget.model_fields_set and budget.finalists > budget.max_trials:
+        yield (
+            f"spec.budget.finalists: is {budget.finalists}, but maxTrials is {budget.max_trials}; "
+            f"no more than {budget.max_trials} will be measured again"
+        )
+    if budget.convergence is not None and budget.convergence.patience >= budget.max_trials:
+        yield (
+            f"spec.budget.convergence.patience: is {budget.convergence.patience}, but maxTrials is "
+            f"{budget.max_trials}; the budget is spent before the search can be seen to converge"
+        )
+
+
+def _tuner(experiment: NASExperiment) -> Iterator[str]:
+    tuner, parallel = experiment.spec.tuner, experiment.spec.budget.parallel_trials
+    if 0 < tuner.pseudo_trials < parallel:
+        yield (
+            f"spec.tuner.pseudoTrials: is {tuner.pseudo_trials}, but budget.parallelTrials is {parallel}; the "
+            "predictors have nothing to choose from unless more are drawn than are measured at once (300 is usual)"
+        )
+    if tuner.algorithm == "NSGA2" and not tuner.pseudo_trials:
+        yield (
+            "spec.tuner.pseudoTrials: is 0, so NSGA2 breeds from the few measured trials alone; with some (300 is usual) "
+            "it evolves whole generations on the predictors between the measurements"
         )
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from pfpnas_api.kinds import NASExperiment, Trial, TrialStatus
 from pfpnas_operator.documents import DocumentError
+from pfpnas_operator.reconcile.names import OWN_TRIAL
 
 
 def by_hand(trials: Iterable[Trial], experiment: NASExperiment) -> tuple[Trial, ...]:
     """Those of the experiment.
 
     Raises:
-        DocumentError: one has an index, or a name of the kind that the tuner's trials get.
+        DocumentError: one has an index, or a name or an origin of the kind that the search's own trials get.
     """
     mine = (experiment.metadata.namespace, experiment.metadata.name)
     found = tuple(trial for trial in trials if (trial.metadata.namespace, trial.spec.experiment_ref.name) == mine)
@@ -22,9 +23,14 @@ def by_hand(trials: Iterable[Trial], experiment: NASExperiment) -> tuple[Trial, 
                 f"Trial/{trial.metadata.name}: spec.index: belongs to the tuner's own trials; leave it out, and choose "
                 "another metadata.name"
             )
-        if re.fullmatch(rf"{re.escape(experiment.metadata.name)}-\d{{5,}}", trial.metadata.name):
+        if trial.spec.origin == "WarmStart":
             raise DocumentError(
-                f"Trial/{trial.metadata.name}: metadata.name: is a name of the tuner's own trials; choose another"
+                f"Trial/{trial.metadata.name}: spec.origin: is WarmStart, which is for the search's own trials; leave it "
+                "out"
+            )
+        if re.fullmatch(re.escape(experiment.metadata.name) + OWN_TRIAL, trial.metadata.name):
+            raise DocumentError(
+                f"Trial/{trial.metadata.name}: metadata.name: is a name of the search's own trials; choose another"
             )
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from pfpnas_api.artifacts import FolderStore, write_atomically
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial, find_condition
@@ -118,7 +118,7 @@ class RunFolder:
 def begin_or_resume(
     folder: RunFolder, supernet: Supernet, experiment: NASExperiment
 ) -> tuple[Supernet, NASExperiment, tuple[Trial, ...]]:
-    """The documents to work on: those in the folder with the budget now wished, or new ones with uids.
+    """The documents to work on: those in the folder with the budget and goal now wished, or new ones with uids.
 
     Raises:
         FolderError: the folder holds another search; names the field that differs.
@@ -160,13 +160,21 @@ def _same(folder: RunFolder, kind: str, old: Document, new: Document, *, free: t
         raise FolderError(
             f"--out {folder.root} holds {kind} {old.metadata.name}, not {new.metadata.name}: choose another folder"
         )
-    before, after = old.spec.document(), new.spec.document()
+    before, after = _fixed(old), _fixed(new)
     for field in sorted(before.keys() | after.keys()):
         if field not in free and before.get(field) != after.get(field):
             raise FolderError(
                 f"--out {folder.root}: {kind} {old.metadata.name} was begun with another spec.{field}: choose another"
-                " folder, or delete this one (a running search may change its budget only)"
+                " folder, or delete this one (a running search may change its budget and objective.goal only)"
             )
+
+
+def _fixed(document: Document) -> dict[str, Any]:
+    """A spec without the goal, which may change at any time as the budget may."""
+    spec = document.spec.document()
+    if "objective" in spec:
+        spec["objective"] = {field: value for field, value in spec["objective"].items() if field != "goal"}
+    return spec
 
 
 def free_space_problem(folder: Path, *, least_bytes: int) -> str | None:

@@ -25,6 +25,7 @@ from pfpnas_operator.local.preflight import preflight
 from pfpnas_operator.local.progress import Display, Pace, opening_lines, picture
 from pfpnas_operator.local.results import report_of, write_best, write_deployable, write_report
 from pfpnas_operator.local.server import RedisUnavailable
+from pfpnas_operator.local.sources import read_sources
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.report import summary_lines
 
@@ -79,6 +80,7 @@ def perform(request: RunRequest, voice: Voice) -> int:
         new = adopted(trials, [*records.finished, *records.active.values()], now=now)
         for trial in new:
             records.put(trial)
+        records.sources = read_sources(folder, records.experiment)
         if finished(records):
             voice.say(f"This run has ended already; its result, from {folder.root}:")
             return _after(folder, records, config, voice)
