@@ -16,7 +16,7 @@ EQUAL: Final = 0.02
 """Share by which the errors of two candidates are the same: the simpler is taken then."""
 
 LAG: Final = 0.1
-"""Candidates whose τ is this far behind after the first repetition don't run the others."""
+"""Candidates whose τ is this far behind after the first repetition don't run the others; slow ones must be ahead."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,18 @@ def choose(problem: Problem, candidates: Sequence[Candidate]) -> Candidate:
 
 def _race(problem: Problem, candidates: Sequence[Candidate]) -> dict[Candidate, Floats]:
     """Out-of-fold predictions `(repetitions, n)` of those that keep up, the simplest first."""
-    quick = [candidate for candidate in candidates if candidate.regressor not in SLOW]
-    first = {candidate: out_of_fold(problem, candidate, [0]) for candidate in quick}
+    first = {c: out_of_fold(problem, c, [0]) for c in candidates if c.regressor not in SLOW}
     taus = {candidate: kendall_tau(guesses[0], problem.y) for candidate, guesses in first.items()}
     leader = max(taus, key=lambda candidate: taus[candidate])
-    slow = [c for c in candidates if c.regressor in SLOW and _ahead(problem, c, first[leader][0])]
-    first |= {candidate: out_of_fold(problem, candidate, [0]) for candidate in slow}
+    bars = dict.fromkeys(first, taus[leader] - LAG)
+    for slow in [c for c in candidates if c.regressor in SLOW and _ahead(problem, c, first[leader][0])]:
+        first[slow] = out_of_fold(problem, slow, [0])
+        taus[slow], bars[slow] = kendall_tau(first[slow][0], problem.y), taus[leader] + TIE
     others = range(1, len(problem.folds))
     return {
         candidate: np.concatenate([guesses, out_of_fold(problem, candidate, others)])
         for candidate, guesses in first.items()
-        if candidate in slow or taus[candidate] >= taus[leader] - LAG
+        if taus[candidate] >= bars[candidate]
     }
 
 
@@ -65,7 +66,7 @@ def _ahead(problem: Problem, slow: Candidate, leaders: Floats) -> bool:
     """
     guesses = held_out(problem, slow, problem.folds[0], first=2)
     seen = np.isfinite(guesses)
-    return kendall_tau(guesses[seen], problem.y[seen]) > kendall_tau(leaders[seen], problem.y[seen])
+    return kendall_tau(guesses[seen], problem.y[seen]) > kendall_tau(leaders[seen], problem.y[seen]) + TIE
 
 
 def _standing(problem: Problem, candidate: Candidate, guesses: Floats) -> _Standing:
