@@ -38,15 +38,24 @@ class World:
     """Everything around the decisions; `tick` lets each part do one step."""
 
     def __init__(
-        self, supernet: Supernet, experiment: NASExperiment, *, trials: Iterable[Trial] = (), seed: int = 0
+        self,
+        supernet: Supernet,
+        experiment: NASExperiment,
+        *,
+        trials: Iterable[Trial] = (),
+        sources: Iterable[NASExperiment] = (),
+        seed: int = 0,
     ) -> None:
         self.rng, self.now, self.gated = random.Random(seed), NOW, True
+        self.sources = {source.metadata.name: source for source in sources}
         self.documents: dict[str, Trial] = {trial.metadata.name: trial for trial in trials}
         self.supernet, self.experiment = supernet, experiment
         self.manifests: dict[str, Manifest] = {}
         self.processes: dict[str, Process] = {}
         self.agents = {name: Agent(name) for name in ("agent-1", "agent-2")}
         self.measured: dict[str, int] = {}
+        self.tested: dict[str, int] = {}
+        """How often each model was run on the test split."""
         self.events: list[Event] = []
         self.effects_left: int | None = None
         self.sends_left: int | None = None
@@ -54,6 +63,14 @@ class World:
         self.last_plan = Plan()
         self.last_observed: ExperimentObserved | None = None
         self.flush()
+        self.start_operator()
+
+    def wish(self, **budget: Any) -> None:
+        """The same command with another budget: another generation, under a new operator."""
+        spec, metadata = self.experiment.spec, self.experiment.metadata
+        changed = spec.model_copy(update={"budget": spec.budget.model_copy(update=budget)})
+        newer = metadata.model_copy(update={"generation": metadata.generation + 1})
+        self.experiment = self.experiment.model_copy(update={"spec": changed, "metadata": newer})
         self.start_operator()
 
     # -- faults ------------------------------------------------------------------------------------------------
@@ -73,6 +90,7 @@ class World:
         self.processes.clear()
         self.effects_left = None
         self.records = Records.of(self.supernet, self.experiment, self.documents.values())
+        self.records.sources = self.sources
         parts: Any = self
         self.observer = Observer(
             records=self.records,
@@ -233,6 +251,9 @@ class World:
         if not wanted <= self.blobs:
             return MeasureResult(task_id=task.task_id, failure="BlobMissing")
         self.measured[task.task_id] = self.measured.get(task.task_id, 0) + 1
+        if task.split == "Test":
+            model = task.model.sha256 if task.model else "pixels"
+            self.tested[model] = self.tested.get(model, 0) + 1
         agent.journal[task.task_id] = figures_of(task)
         return agent.journal[task.task_id]
 

@@ -1,14 +1,17 @@
 """A whole search in memory, with whatever may fail failing at random: it ends, and loses and doubles nothing."""
 
 import random
+from typing import Any
 
 import pytest
 
-from pfpnas_api.kinds import NASExperiment, Trial, is_true
+from pfpnas_api.kinds import Evaluation, NASExperiment, Trial, is_true
 from pfpnas_operator.reconcile.measuring import measure_task
+from pfpnas_operator.reconcile.origins import is_own
 from pfpnas_operator.reconcile.repeats import chosen
+from pfpnas_operator.reconcile.summary import rank
 from pfpnas_operator.report import build_report
-from support.reconcile_builders import make_experiment, make_supernet, make_trial, reason_of, summary_of
+from support.reconcile_builders import NOW, make_experiment, make_supernet, make_trial, reason_of, summary_of
 from support.world import World, figures_of
 
 FAULTY_TICKS, MOST_TICKS, CALM_TICKS = 150, 2500, 60
@@ -23,9 +26,9 @@ class CheckedWorld(World):
         observed, plan = self.last_observed, self.last_plan
         assert observed is not None
         budget = observed.experiment.spec.budget
-        tuned = [t for t in [*self.documents.values(), *plan.create_trials] if t.spec.index is not None]
+        tuned = [t for t in [*self.documents.values(), *plan.create_trials] if is_own(t)]
         assert len({t.metadata.name for t in tuned}) <= budget.max_trials
-        after = {t.metadata.name for t in observed.active if t.spec.index is not None}
+        after = {t.metadata.name for t in observed.active if is_own(t)}
         after |= {t.metadata.name for t in plan.create_trials}
         after -= {name for name, status in plan.trial_status.items() if finished(status)}
         assert len(after) <= budget.parallel_trials
@@ -84,10 +87,12 @@ def finished(status: object) -> bool:
     return bool(reason_of(status, "Succeeded") or reason_of(status, "Failed"))
 
 
-def run(world: CheckedWorld, *, faulty: int) -> None:
-    """Until the experiment has ended; faults only in the first ticks."""
+def run(world: CheckedWorld, *, faulty: int, kills: float = 0.0) -> None:
+    """Until the experiment has ended; faults only in the first ticks, the operator killed so often all the while."""
     for tick in range(MOST_TICKS):
         trouble = world.disturb() if tick < faulty else {}
+        if world.rng.random() < kills:
+            trouble = {"kill_after": world.rng.randrange(12)}
         for agent in world.agents.values():
             agent.alive = agent.alive or tick >= faulty or world.rng.random() < 0.2
         world.cycle(**trouble)
@@ -98,7 +103,8 @@ def run(world: CheckedWorld, *, faulty: int) -> None:
 
 
 def ended(world: World) -> bool:
-    return finished(world.experiment.status) and not world.records.active
+    seen = world.experiment.status.observed_generation == world.experiment.metadata.generation
+    return seen and finished(world.experiment.status) and not world.records.active
 
 
 def assert_consistent(world: World) -> None:
@@ -164,23 +170,97 @@ def test_a_calm_search_measures_every_trial_once(mode: str, gated: bool) -> None
     assert_road_is_clear(world)
 
 
+WISHES: tuple[dict[str, Any], ...] = (
+    {},
+    {"budget": {"convergence": {"patience": 3, "minGain": "0.05"}}},
+    {"objective": {"goal": "0.85"}},
+    {"sources": ("before",)},
+    {"budget": {"maxDurationSeconds": 60}},
+    {"budget": {"finalists": 5}, "constraints": ({"metric": "Latency", "max": "4ms"},)},
+)
+ENDS = {"BudgetSpent", "DurationSpent", "GoalReached", "Converged"}
+
+
+def source() -> NASExperiment:
+    """Another search that has ended, with a front of four."""
+    trials = [make_trial(40 + n, "Succeeded", score=0.9 - n / 100) for n in range(4)]
+    return make_experiment(name="before", front=tuple(rank(trial) for trial in trials), search_finished_at=NOW)
+
+
 @pytest.mark.parametrize("mode", ["Pooled", "Pod"])
 @pytest.mark.parametrize("seed", range(60))
 def test_a_search_outlives_random_faults(mode: str, seed: int) -> None:
-    budget = {"maxTrials": 10, "maxFailedTrials": 100, **({"maxDurationSeconds": 60} if seed % 5 == 0 else {})}
-    experiment = make_experiment(mode=mode, budget=budget, repeats="0.3", reference=None, started_at=None)
-    by_hand = [make_trial(None)] if seed % 3 == 0 else []
-    world = CheckedWorld(make_supernet("New"), experiment, trials=by_hand, seed=seed)
+    wish = WISHES[seed % len(WISHES)]
+    budget = {"maxTrials": 10, "maxFailedTrials": 100, **wish.get("budget", {})}
+    fields = {**wish, "budget": budget, "repeats": "0.3", "reference": None, "started_at": None}
+    by_hand = [make_trial(None)] if seed % 4 == 0 else []
+    world = CheckedWorld(
+        make_supernet("New"), make_experiment(mode=mode, **fields), trials=by_hand, sources=[source()], seed=seed
+    )
     world.gated = seed % 2 == 0
     run(world, faulty=FAULTY_TICKS)
     failure = reason_of(world.experiment, "Failed")
     assert failure in (None, "NoFeasibleArchitecture") or (
-        failure == "DurationSpent" and not world.records.summary.best
+        failure == "NoTrialSucceeded" and not world.records.summary.best
     )
+    assert failure or reason_of(world.experiment, "Succeeded") in ENDS
     assert_consistent(world)
     assert_road_is_clear(world)
     failed = {reason_of(trial, "Failed") for trial in world.documents.values()} - {None}
     assert failed <= {"Poisoned", "BlobMissing", "BuildFailed", "Withdrawn"}
+    warm = [trial for trial in world.documents.values() if trial.spec.origin == "WarmStart"]
+    assert len(warm) == (2 if "sources" in wish else 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_larger_budget_scores_no_net_on_the_test_split_twice(seed: int) -> None:
+    """Ended, wished longer twice, and the operator killed at random all the while."""
+    wish = WISHES[(0, 1, 3)[seed % 3]]
+    budget = {"maxTrials": 4, "maxFailedTrials": 100, **wish.get("budget", {})}
+    experiment = make_experiment(**{**wish, "budget": budget, "repeats": "0.3"})
+    world = CheckedWorld(make_supernet(), experiment, sources=[source()], seed=seed)
+    # One agent: another one's journal can't know what this one has measured already.
+    world.agents.pop("agent-2")
+    figures: dict[str, Any] = {}
+    for most in (7, 12, None):
+        run(world, faulty=0, kills=0.2)
+        assert_consistent(world)
+        tested = {row.architecture: row.accuracy for row in scored(world)}
+        assert figures.items() <= tested.items()
+        figures = tested
+        if most is not None:
+            world.wish(max_trials=most, finalists=most % 5 + 1, convergence=None)
+    assert set(world.tested.values()) == {1}
+    assert len(world.documents) == 12
+    assert len(figures) >= len(world.experiment.status.finalists)
+
+
+def scored(world: World) -> list[Evaluation]:
+    return [row for row in world.experiment.status.evaluations if row.name in ("best", "finalist") and row.accuracy]
+
+
+def test_what_an_agent_makes_up_is_refused_and_counted() -> None:
+    """Answers to tasks that never were, contradictions and repetitions: the search ends as if there had been none."""
+    honest = CheckedWorld(make_supernet(), make_experiment(repeats="0.3"))
+    run(honest, faulty=0)
+    world = CheckedWorld(make_supernet(), make_experiment(repeats="0.3"))
+    made_up = replayed = 0
+    while not ended(world):
+        if world.results and world.rng.random() < 0.5:
+            name, entry = world.rng.choice(sorted(world.results))
+            world.answer(name, world.results[name, entry])
+            replayed += 1
+        if world.rng.random() < 0.3:
+            world.answer("agent-9", figures_of(measure_task(world.experiment, None, None, repetition=made_up)))
+            made_up += 1
+        world.cycle()
+        world.tick()
+    status = world.experiment.status
+    assert made_up
+    assert replayed
+    assert (status.refused_results, status.replicates) == (made_up, replayed)
+    assert status.best == honest.experiment.status.best
+    assert_consistent(world)
 
 
 @pytest.mark.parametrize("seed", range(20))
