@@ -45,7 +45,8 @@ class Candidate:
     @property
     def code(self) -> str:
         """What is told of an architecture, in words."""
-        return " + ".join(part for part in (self.start, self.encoding) if part)
+        parts = [self.start, *(self.encoding or "").split(" + ")]
+        return " + ".join(dict.fromkeys(part for part in parts if part))
 
 
 class Inputs:
