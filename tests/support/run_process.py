@@ -120,13 +120,14 @@ class Place:
         shutil.copy(trained / "supernet.yaml", self.out / "supernet.yaml")
         self.write_experiment()
 
-    def write_experiment(self) -> None:
-        """The experiment as a run that has just begun would leave it beside its Supernet."""
+    def write_experiment(self, *, uid: str | None = None) -> None:
+        """The experiment as a run that has just begun would leave it beside its Supernet; with a uid of its own."""
         documents = load([Path(self.paths[0])])
         _, experiment, _ = begin_or_resume(
             RunFolder(self.folder / "new"), documents.supernets[0], documents.experiments[0]
         )
-        RunFolder(self.out).write_experiment(experiment)
+        metadata = experiment.metadata.model_copy(update={} if uid is None else {"uid": uid})
+        RunFolder(self.out).write_experiment(experiment.model_copy(update={"metadata": metadata}))
 
     @contextmanager
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator["RunProcess"]:
