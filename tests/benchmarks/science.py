@@ -142,7 +142,8 @@ def _by_macs(found: Latencies, train: NDArray[np.intp], held_out: NDArray[np.int
 
 def noise_floor(found: Latencies) -> float:
     """Error of a perfect predictor: two measurements differ by √2 times what each differs from the truth."""
-    return float(np.mean(np.abs(np.log(found.first / found.second))) / 2**0.5)
+    differences = np.abs(found.first - found.second) / ((found.first + found.second) / 2)
+    return float(np.mean(differences) / 2**0.5)
 
 
 def latency_rows(cache: Path, nets: int) -> Iterator[dict[str, Any]]:

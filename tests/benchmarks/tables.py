@@ -208,11 +208,11 @@ HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wal
 
 
 def _percent(summary: Summary | None) -> str:
-    return "–" if summary is None else f"{100 * summary.mean:.2f} ± {100 * summary.error:.2f} %"
+    return "–" if summary is None else f"{summary.text(2, scale=100)} %"
 
 
 def _number(summary: Summary | None, digits: int) -> str:
-    return "–" if summary is None else f"{summary.mean:.{digits}f} ± {summary.error:.{digits}f}"
+    return "–" if summary is None else summary.text(digits)
 
 
 def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> Iterator[dict[str, Any]]:
@@ -227,7 +227,7 @@ def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> 
             "target": None,
             "peer": None,
             "peer_figure": None,
-            "standard_error": None if summary is None else round(summary.error, 4),
+            "standard_error": None if summary is None or summary.error is None else round(summary.error, 4),
             "seeds": 0 if summary is None else summary.seeds,
         }
 

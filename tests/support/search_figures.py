@@ -60,10 +60,10 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over the seeds that have it."""
+    """A figure over the seeds that have it, with its standard error; None of one seed."""
 
     mean: float
-    error: float
+    error: float | None
     seeds: int
 
     @classmethod
@@ -72,8 +72,13 @@ class Summary:
         known = np.array([value for value in values if value is not None])
         if not len(known):
             return None
-        error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else 0.0
+        error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else None
         return cls(float(known.mean()), error, len(known))
+
+    def text(self, digits: int, *, scale: float = 1.0) -> str:
+        """The mean and its error, both times `scale`."""
+        error = "" if self.error is None else f" ± {scale * self.error:.{digits}f}"
+        return f"{scale * self.mean:.{digits}f}{error}"
 
 
 Summaries = dict[str, Summary | None]

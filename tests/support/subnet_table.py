@@ -5,7 +5,6 @@ import json
 import statistics
 import time
 from dataclasses import asdict, dataclass, field
-from math import log
 from pathlib import Path
 
 from pfpnas_agent.hardware import hardware
@@ -94,7 +93,7 @@ class SubnetTable:
 
         Two measurements of one net differ by √2 times what each of them differs from the truth.
         """
-        pairs = [abs(log(subnet.relatives[0] / subnet.relatives[1])) for subnet in self._known.values()]
+        pairs = [2 * abs(a - b) / (a + b) for a, b in (subnet.relatives[:2] for subnet in self._known.values())]
         return statistics.mean(pairs) / 2**0.5 if pairs else None
 
     def of(self, architecture: Architecture) -> Subnet:

@@ -54,5 +54,12 @@ def test_the_standard_error_is_that_of_the_seeds_that_have_the_figure() -> None:
     assert Summary.of([None]) is None
 
 
+def test_one_seed_has_no_error() -> None:
+    alone, two = Summary.of([0.5]), Summary.of([0.4, 0.6])
+    assert alone is not None
+    assert two is not None
+    assert (alone.text(1, scale=100), two.text(1, scale=100)) == ("50.0", "50.0 ± 10.0")
+
+
 def test_columns_are_aligned() -> None:
     assert markdown_table(["a", "bb"], [["ccc", "d"]]) == "| a   | bb |\n| --- | -- |\n| ccc | d  |"

@@ -55,7 +55,7 @@ def test_a_search_draws_one_of_the_measured_latencies_always_the_same() -> None:
 
 
 def test_the_noise_floor_is_what_a_perfect_predictor_would_show(tmp_path: Path) -> None:
-    assert known(tmp_path).noise == pytest.approx(0.0953 / 2**0.5, rel=1e-3)
+    assert known(tmp_path).noise == pytest.approx(0.09524 / 2**0.5, rel=1e-3)
     assert table(tmp_path / "empty").noise is None
 
 
