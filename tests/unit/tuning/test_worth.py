@@ -6,7 +6,7 @@ import pytest
 from pfpnas_api.kinds import Latency, ObjectiveSpec, TrialMetrics
 from pfpnas_api.scoring import judge
 from pfpnas_workloads.prediction.private import Prediction
-from pfpnas_workloads.tuning.worth import BROKEN_SCORE, forecast, worth
+from pfpnas_workloads.tuning.worth import BROKEN_SCORE, forecast, gain, worth
 
 LATENCY = {"metric": "Latency", "max": "2ms"}
 MEMORY = {"metric": "PeakMemory", "max": "1000"}
@@ -67,10 +67,23 @@ def test_a_margin_below_the_limit_is_worth_some_accuracy() -> None:
     assert worth(objective(LATENCY), unsure).score.argmax() == 1
 
 
-def test_optimism_favours_what_is_less_known() -> None:
+@pytest.mark.parametrize("memory", [False, True])
+def test_the_gain_is_the_mean_of_what_simulated_trials_better_the_best_by(*, memory: bool) -> None:
+    of, best = objective(LATENCY, *([MEMORY] if memory else [])), 0.78
+    rng = np.random.default_rng(1)
+    accuracy = ACCURACY + 0.02 * rng.normal(size=(200_000, 3))
+    kept = MILLISECONDS * np.exp(DEVIATION * rng.normal(size=accuracy.shape)) <= 2
+    if memory:
+        kept &= MEMORY_RATIO[0] * np.exp(MEMORY_RATIO[1] * rng.normal(size=accuracy.shape)) <= 1
+    simulated_gain = (np.maximum(accuracy - best, 0) * kept).mean(axis=0)
+    of_all = prediction(**({"PeakMemory": MEMORY_RATIO} if memory else {}))
+    np.testing.assert_allclose(gain(of, of_all, best=best), simulated_gain, atol=5e-4)
+
+
+def test_a_chance_to_be_better_is_worth_more_than_a_good_mean() -> None:
     known = Prediction(np.array([0.80, 0.79]), np.array([0.0, 0.05]), None, None)
     assert worth(objective(), known).score.argmax() == 0
-    assert worth(objective(), known, optimism=1.0).score.argmax() == 1
+    assert gain(objective(), known, best=0.8).argmax() == 1
 
 
 def test_what_was_never_measured_decides_nothing() -> None:

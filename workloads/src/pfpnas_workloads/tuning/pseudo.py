@@ -19,8 +19,6 @@ from pfpnas_workloads.tuning.refit import LatestRefit, Refit, Refits
 from pfpnas_workloads.tuning.region import Region
 from pfpnas_workloads.tuning.worth import Forecast, forecast
 
-OPTIMISM = 0.5
-
 
 class PseudoTrials(Tuner):
     """A tuner whose draws the predictors judge first.
@@ -47,9 +45,9 @@ class PseudoTrials(Tuner):
         order = best_first(
             pool,
             self.refits.objective,
-            tried=self.region.matrix([o.architecture for o in history]),
-            waiting=self.region.matrix([o.architecture for o in history[len(refit.results) :]]),
-            optimism=OPTIMISM,
+            best=best_feasible(history),
+            tried=self.region.matrix([trial.architecture for trial in history]),
+            waiting=self.region.matrix([trial.architecture for trial in history[len(refit.results) :]]),
         )
         if draw >= len(order):
             return self.inner.suggest(index, history, draw=draw)
@@ -101,3 +99,9 @@ class PseudoTrials(Tuner):
         if self._quality is None or self._quality[0] is not refit:
             self._quality = refit, refit.predictors.quality(self.refits.objective)
         return self._quality[1]
+
+
+def best_feasible(history: Sequence[Observation]) -> float | None:
+    """The accuracy of the best trial that keeps its limits: its score under either scoring. None without such a one."""
+    kept = [trial.accuracy for trial in results(history) if trial.accuracy is not None and trial.violation == 0]
+    return max(kept, default=None)

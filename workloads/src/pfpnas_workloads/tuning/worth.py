@@ -38,7 +38,7 @@ class Worth:
     feasible: FloatArray
 
 
-def worth(objective: ObjectiveSpec, prediction: "Prediction", *, optimism: float = 0.0) -> Worth:
+def worth(objective: ObjectiveSpec, prediction: "Prediction") -> Worth:
     """The expected score of PFP-NAS' Algorithm 1 (PenalizedAccuracy), or that of ConstraintFirst.
 
     Algorithm 1 takes `penalty · ratio` off where the latency is over its limit; of that the expectation is
@@ -48,14 +48,13 @@ def worth(objective: ObjectiveSpec, prediction: "Prediction", *, optimism: float
     Args:
         objective: Scoring and limits.
         prediction: Of n architectures.
-        optimism: Deviations by which the accuracy is taken to be better than predicted.
     """
     latency = _latency_ratio(objective, prediction)
     hard = list(prediction.ratios.values())
     ratios = hard if latency is None else [latency, *hard]
     count = _count(prediction)
     feasible = np.prod([np.ones(count), *(1 - _over(ratio) for ratio in ratios)], axis=0)
-    accuracy = _accuracy(prediction, count, optimism=optimism)
+    accuracy = _accuracy(prediction, count)
     if objective.scoring == "ConstraintFirst":
         excess = np.sum([np.zeros(count), *(_mean_over(ratio) - _over(ratio) for ratio in ratios)], axis=0)
         return Worth(feasible * accuracy - excess, feasible)
@@ -67,6 +66,26 @@ def worth(objective: ObjectiveSpec, prediction: "Prediction", *, optimism: float
 
 Ratio = tuple[FloatArray, FloatArray]
 """A metric as a multiple of its limit, and the deviation of its logarithm, each `(n,)`."""
+
+
+def gain(objective: ObjectiveSpec, prediction: "Prediction", *, best: float) -> FloatArray:
+    """By how much n architectures are expected to better the best score of what keeps its limits, `(n,)`.
+
+    A trial that turns out worse costs a measurement, not its score: so a chance to be better is worth more than a good
+    mean. Within all limits the score is the accuracy, under either scoring; what is over a limit betters nothing. This
+    is the constrained expected improvement of Schonlau, Welch and Jones, "Global versus local search in constrained
+    optimization of computer models" (1998).
+    """
+    assert prediction.accuracy is not None  # without an accuracy there is nothing to better
+    deviation = np.maximum(_deviation(prediction), LEAST_DEVIATION)
+    ahead = (prediction.accuracy - best) / deviation
+    density = np.exp(-(ahead**2) / 2) / np.sqrt(2 * np.pi)
+    better: FloatArray = worth(objective, prediction).feasible * deviation * (ahead * ndtr(ahead) + density)
+    return better
+
+
+def _deviation(prediction: "Prediction") -> FloatArray | float:
+    return 0.0 if prediction.accuracy_deviation is None else prediction.accuracy_deviation
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ def forecast(objective: ObjectiveSpec, prediction: "Prediction") -> Forecast:
     latency = _latency_ratio(objective, prediction)
     ratios = [ratio for ratio, _ in ([] if latency is None else [latency]) + list(prediction.ratios.values())]
     return Forecast(
-        accuracy=_accuracy(prediction, count, optimism=0.0),
+        accuracy=_accuracy(prediction, count),
         latency=np.zeros(count) if prediction.latency is None else prediction.latency,
         excess=np.reshape(ratios, (len(ratios), count)).T - 1,
     )
@@ -117,11 +136,9 @@ def _mean_over(ratio: Ratio) -> FloatArray:
     return mean
 
 
-def _accuracy(prediction: "Prediction", count: int, *, optimism: float) -> FloatArray:
+def _accuracy(prediction: "Prediction", count: int) -> FloatArray:
     """As predicted; nothing at all where it wasn't measured yet, so that the limits alone decide."""
-    if prediction.accuracy is None or prediction.accuracy_deviation is None:
-        return np.zeros(count)
-    return prediction.accuracy + optimism * prediction.accuracy_deviation
+    return np.zeros(count) if prediction.accuracy is None else prediction.accuracy
 
 
 def _count(prediction: "Prediction") -> int:
