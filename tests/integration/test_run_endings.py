@@ -54,3 +54,21 @@ def test_supernets_own_head_on_other_classes_is_refused_beforehand(trained: Call
         assert "head" in run.stderr
         assert "Traceback" not in run.stderr
     assert not place.trials()
+
+
+def test_goal_that_is_reached_ends_the_search_and_a_higher_one_goes_on(trained: Callable[..., Place]) -> None:
+    place = trained({"spec": {"objective": {"goal": "0.001"}, "budget": {"maxTrials": 3, "parallelTrials": 1}}})
+    with place.run() as run:
+        assert run.wait() == 0, run.stdout + run.stderr
+    assert _reason(place) == "GoalReached"
+    assert len(place.trials()) == 1
+    with place.run("--set", "experiment.objective.goal=1.0") as run:
+        assert run.wait() == 0, run.stdout + run.stderr
+    assert _reason(place) in ("BudgetSpent", "GoalReached")
+    assert len(place.trials()) > 1 or _reason(place) == "GoalReached"
+    assert set(place.measured().values()) == {1}
+
+
+def _reason(place: Place) -> str | None:
+    succeeded = find_condition(place.documents()[1].status.conditions, "Succeeded")
+    return succeeded.reason if succeeded else None

@@ -44,9 +44,31 @@ def test_status_agrees_with_the_trials(whole_run: tuple[Place, str]) -> None:
     assert all(is_true(trial.status.conditions, "Succeeded") for trial in trials)
     assert (experiment.status.trials.succeeded, experiment.status.trials.running) == (2, 0)
     assert is_true(experiment.status.conditions, "Succeeded")
-    best = experiment.status.best
-    assert best is not None
-    assert best.score == max(trial.status.score or 0 for trial in trials)
+    assert {trial.status.checkpoint for trial in trials} == {place.documents()[0].status.checkpoint.sha256}  # type: ignore[union-attr]
+
+
+def test_best_is_what_was_found_best_when_measured_again(whole_run: tuple[Place, str]) -> None:
+    place, _ = whole_run
+    status = place.documents()[1].status
+    assert {finalist.trial for finalist in status.finalists} == place.trials().keys()
+    assert [finalist.reason for finalist in status.finalists] == [None, None]
+    ranked = [finalist.ranked for finalist in status.finalists]
+    assert status.best == max(ranked, key=lambda one: one.score or 0)  # type: ignore[union-attr]
+    rows = [row for row in status.evaluations if row.name in ("best", "finalist")]
+    assert [row.name for row in rows] == ["best", "finalist"]
+    assert rows[0].architecture == status.best.architecture  # type: ignore[union-attr]
+    assert all(row.accuracy for row in rows)
+
+
+def test_noise_floor_is_known_from_a_repeat_and_the_finalists(whole_run: tuple[Place, str]) -> None:
+    place, _ = whole_run
+    predictor = place.documents()[1].status.predictor
+    repeated = [trial for trial in place.trials().values() if trial.status.repeat]
+    assert len(repeated) == 1
+    assert predictor is not None
+    assert predictor.repeats == 3
+    assert predictor.noise_floor is not None
+    assert 0 < predictor.noise_floor < 1
 
 
 def test_best_model_is_the_one_that_was_measured_and_runs(whole_run: tuple[Place, str]) -> None:

@@ -107,8 +107,8 @@ def _tuner(experiment: NASExperiment) -> Iterator[str]:
         )
     if tuner.algorithm == "NSGA2" and not tuner.pseudo_trials:
         yield (
-            "spec.tuner.pseudoTrials: is 0, so NSGA2 breeds from the few measured trials alone; with some (300 is usual) "
-            "it evolves whole generations on the predictors between the measurements"
+            "spec.tuner.pseudoTrials: is 0, so NSGA2 breeds from the few measured trials alone; with some (300 is "
+            "usual) it evolves whole generations on the predictors between the measurements"
         )
 
 

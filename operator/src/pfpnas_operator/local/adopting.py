@@ -25,8 +25,8 @@ def by_hand(trials: Iterable[Trial], experiment: NASExperiment) -> tuple[Trial, 
             )
         if trial.spec.origin == "WarmStart":
             raise DocumentError(
-                f"Trial/{trial.metadata.name}: spec.origin: is WarmStart, which is for the search's own trials; leave it "
-                "out"
+                f"Trial/{trial.metadata.name}: spec.origin: is WarmStart, which is for the search's own trials; leave "
+                "it out"
             )
         if re.fullmatch(re.escape(experiment.metadata.name) + OWN_TRIAL, trial.metadata.name):
             raise DocumentError(

@@ -102,10 +102,10 @@ def _begin(cycle: Cycle) -> None:
 def _announce_warm(cycle: Cycle) -> None:
     warm = offered(cycle.observed)
     sources = ", ".join(source.name for source in cycle.experiment.spec.warm_start_from)
-    cycle.note("WarmStart", f"{len(warm.chosen)} architectures that {sources} found are measured first")
+    cycle.note("WarmStart", f"found by {sources}, and measured here first: {len(warm.chosen)}")
     if warm.foreign:
-        text = f"{len(warm.foreign)} architectures of {sources} are none of this search space, and left out"
-        cycle.note("WarmStart", f"{text}: {warm.foreign[0]}{', …' if len(warm.foreign) > 1 else ''}", warning=True)
+        text = f"found by {sources}, but left out since they are none of this search space: {len(warm.foreign)}"
+        cycle.note("WarmStart", f"{text} ({warm.foreign[0]}{', …' if len(warm.foreign) > 1 else ''})", warning=True)
 
 
 def _fault(cycle: Cycle, stepped: Stepped) -> Fault | None:
