@@ -220,3 +220,49 @@ def best_so_far(known: KnownAnswer, found: Sequence[Measurement]) -> FloatArray:
     """The best true score after each measurement, `(measurements,)`; minus infinity while none keeps the limit."""
     scores = known.scores(to_matrix(known.space, [one.architecture for one in found]))
     return np.maximum.accumulate(scores)
+
+
+def measurements_needed(
+    known: KnownAnswer, algorithm: str, *, seed: int, target: float, pseudo_trials: int = 0, budget: int = 200
+) -> int | None:
+    """After how many measurements the best true score reaches a target; None if not within the budget."""
+    for count, found in enumerate(search(known, algorithm, seed=seed, pseudo_trials=pseudo_trials, budget=budget), 1):
+        if known.scores(to_matrix(known.space, [found.architecture]))[0] >= target:
+            return count
+    return None
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What one tuner needs to be as good as random search after 200 measurements, by seed.
+
+    Attributes:
+        algorithm: The tuner.
+        pseudo_trials: Its draws a refit.
+        measurements: For each seed; None if it wasn't as good within the budget.
+    """
+
+    algorithm: str
+    pseudo_trials: int
+    measurements: tuple[int | None, ...]
+
+
+def regret_table(
+    known: KnownAnswer,
+    *,
+    seeds: Sequence[int],
+    pseudo_trials: Sequence[int] = (0, 1000),
+    algorithms: Sequence[str] = ("RandomSearch", "TPE", "Anneal", "NSGA2"),
+    budget: int = 200,
+) -> Iterator[Needed]:
+    """Every tuner with and without pseudo trials: measurements until it has what random search has after 200."""
+    targets = {
+        seed: float(best_so_far(known, list(search(known, "RandomSearch", seed=seed, budget=200)))[-1])
+        for seed in seeds
+    }
+    for algorithm, count in product(algorithms, pseudo_trials):
+        measurements = (
+            measurements_needed(known, algorithm, seed=seed, target=targets[seed], pseudo_trials=count, budget=budget)
+            for seed in seeds
+        )
+        yield Needed(algorithm, count, tuple(measurements))

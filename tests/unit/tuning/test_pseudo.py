@@ -1,6 +1,7 @@
 """Pseudo trials: predictors decide what is measured, all but an exploration share, and the log decides everything."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import pytest
 
@@ -14,7 +15,7 @@ from support.known_answer import KnownAnswer, entry_of, search
 
 KNOWN = KnownAnswer()
 ALGORITHMS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
-BUDGET = 26
+BUDGET = 22
 
 
 def job(algorithm: str, **fields: object) -> TuneJob:
@@ -23,6 +24,7 @@ def job(algorithm: str, **fields: object) -> TuneJob:
     return TuneJob.model_validate(whole | {"tuner": tuner} | fields)
 
 
+@lru_cache
 def run(algorithm: str, *, budget: int = BUDGET) -> tuple[list[LogEntry], list[Suggestion]]:
     """A whole search, one trial at a time: its log, and what was suggested on the way."""
     log, made = [], []
@@ -41,8 +43,8 @@ def answered(of: TuneJob, log: Sequence[LogEntry], *, made: Sequence[Suggestion]
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_restarted_tuner_suggests_the_same_to_the_last_bit(algorithm: str) -> None:
     log, made = run(algorithm)
-    for stopped_after in (DESIGN_SUGGESTIONS + 3, BUDGET - 1):
-        assert answered(job(algorithm), log, made=made[:stopped_after]) == made[stopped_after:]
+    stopped_after = BUDGET - 7  # between two refits, and behind a choice that has to be made again
+    assert answered(job(algorithm), log, made=made[:stopped_after]) == made[stopped_after:]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -50,7 +52,7 @@ def test_after_the_design_the_tuner_chooses_what_is_predicted_to_be_good(algorit
     _, made = run(algorithm)
     assert [s.origin for s in made[:DESIGN_SUGGESTIONS]] == ["Random"] * DESIGN_SUGGESTIONS
     chosen = [s for s in made[DESIGN_SUGGESTIONS:] if s.origin == "Tuner"]
-    assert len(chosen) >= 12
+    assert len(chosen) >= 8
     predicted = [s.predicted for s in chosen if s.predicted]
     assert len(predicted) == len(chosen)
     for metrics in predicted:
@@ -63,12 +65,9 @@ def test_after_the_design_the_tuner_chooses_what_is_predicted_to_be_good(algorit
 
 
 def test_predicted_milliseconds_are_those_of_the_device_although_the_limit_is_relative() -> None:
-    measurements = list(search(KNOWN, "TPE", seed=1, pseudo_trials=60, budget=BUDGET, parallel=1))
-    last = measurements[-1]
-    latency = last.metrics.latency_milliseconds
-    assert latency is not None
-    assert last.suggestion.predicted is not None
-    assert last.suggestion.predicted.latency_milliseconds == pytest.approx(latency.p50, rel=0.3)
+    log, made = run("TPE")
+    assert made[-1].predicted is not None
+    assert made[-1].predicted.latency_milliseconds == pytest.approx(log[-1].latency_ms, rel=0.3)
 
 
 def test_how_good_the_predictors_are_is_told_once_a_refit() -> None:
@@ -90,9 +89,9 @@ def test_a_restart_tells_a_refit_again_only_if_the_first_word_was_lost() -> None
 
 
 def test_no_exploration_and_nothing_else_share_out_the_trials_as_wished() -> None:
-    log, made = run("RandomSearch", budget=40)
+    log, made = run("RandomSearch", budget=30)
     explored = [s for s in made[DESIGN_SUGGESTIONS:] if s.origin == "Random"]
-    assert 0 < len(explored) < 12
+    assert 0 < len(explored) < 10
     none = answered(job("RandomSearch", prediction=PredictionSpec(exploration="0")), log)
     assert all(s.origin == "Tuner" for s in none[DESIGN_SUGGESTIONS:])
     all_of_them = answered(job("RandomSearch", prediction=PredictionSpec(exploration="1")), log)
