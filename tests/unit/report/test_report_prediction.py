@@ -244,6 +244,7 @@ def test_predictor_that_does_not_beat_macs_is_said() -> None:
     notes = build_report(SUPERNET, changed(experiment, predictor=worse), trials)["notes"]
     assert any("private predictor of the latency is no better than the MACs" in note for note in notes)
     assert not any("predictor of the accuracy is no better" in note for note in notes)
+    assert any("what the device drifts is part of the error" in note for note in notes)
 
 
 def test_one_prediction_alone_can_be_drawn() -> None:

@@ -105,6 +105,11 @@ def _private(report: Report) -> Iterator[str]:
         if fit is not None and fit.error >= min(fit.macs_error, fit.constant_error):
             other = "the MACs" if fit.macs_error <= fit.constant_error else "always saying the same"
             yield f"The private predictor of the {name} is no better than {other}: it has not paid for itself here."
+    if predictors.latency.trials and report.threshold is not None and report.threshold.relative is not None:
+        yield (
+            "Latencies were predicted as multiples of the reference model, as the limit is, and are shown in "
+            "milliseconds by its median until then: what the device drifts is part of the error before the measurement."
+        )
     if predictors.latency.trials or predictors.accuracy.trials:
         yield (
             "Trials were chosen since they were predicted to be good, so what was predicted of them errs more, and "

@@ -94,7 +94,7 @@ def finalists_table(report: Report) -> Markup:
     head = (
         "Trial",
         "Meets limits",
-        "Measurements",
+        "Times",
         "Score, first",
         "median",
         "p50, first",
