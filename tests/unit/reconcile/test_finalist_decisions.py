@@ -266,6 +266,18 @@ def test_while_a_trial_by_hand_is_under_way_what_was_begun_goes_on_and_nothing_i
     assert (done.evaluations, reason_of(done, "Succeeded"), done.replicates) == ((), None, 0)
 
 
+def test_more_finalists_wished_for_after_the_end_are_measured_too() -> None:
+    over = (SEARCHED, condition("Succeeded"))
+    experiment, _ = at_the_end(budget={"finalists": 4}, conditions=over, finished_at=NOW, generation=2)
+    plan = decide(experiment, *TRIALS)
+    status = experiment_status(plan)
+    assert [task.repetition for task in plan.tasks] == [REPETITIONS[0]]
+    assert [finalist.trial for finalist in status.finalists if finalist.ranked is None] == ["digits-00004"]
+    assert not reason_of(status, "Succeeded")
+    same, _ = at_the_end(budget={"finalists": 4}, conditions=over, finished_at=NOW, generation=1, observed_generation=1)
+    assert decide(same, *TRIALS).tasks == []
+
+
 def test_a_search_that_goes_on_names_the_best_by_first_measurements_and_keeps_what_was_measured_again() -> None:
     experiment, status = at_the_end(budget={"maxTrials": 20})
     plan = decide(experiment, *TRIALS)

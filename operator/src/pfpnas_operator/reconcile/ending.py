@@ -39,6 +39,18 @@ def reopen(cycle: Cycle) -> None:
     elif cycle.ended and cycle.observed.active and cycle.status.search_finished_at is not None:
         _undo_end(cycle)
         cycle.note("TrialAdded", "a trial was added by hand: it is measured too")
+    elif cycle.ended and _more_finalists(cycle):
+        _undo_end(cycle)
+        cycle.note("FinalistsAdded", "budget.finalists was raised: more of the best are measured again")
+
+
+def _more_finalists(cycle: Cycle) -> bool:
+    """Whether a change of the spec asks for more finalists than took part."""
+    observed, budget = cycle.experiment.status, cycle.experiment.spec.budget
+    if observed.search_finished_at is None or observed.observed_generation == cycle.experiment.metadata.generation:
+        return False
+    wanted = planned_finalists(cycle.summary, observed.finalists, most=budget.finalists)
+    return len(wanted) > len(observed.finalists)
 
 
 def goes_on(experiment: NASExperiment, summary: Summary, now: datetime) -> bool:
@@ -123,7 +135,8 @@ def finish(cycle: Cycle) -> None:
     else:
         if best is not None:
             why = INFEASIBLE
-            text = f"no trial meets every limit; the closest is {best.trial} ({best.architecture})"
+            again = ", measured again," if cycle.summary.best and cycle.summary.best.feasible else ""
+            text = f"no trial{again} meets every limit; the closest is {best.trial} ({best.architecture})"
         elif why != INFEASIBLE:
             why, text = NO_SUCCESS, f"no trial succeeded ({reasons(cycle.summary) or why}): {text}"
         cycle.put("Failed", TRUE, why, text)
