@@ -288,10 +288,15 @@ class TrialCounts(Model):
     """Trials by state; by-hand ones included."""
 
     created: Count = 0
+    """All of them."""
     pending: Count = 0
+    """Of those not finished, the ones whose build wasn't started yet."""
     running: Count = 0
+    """Being built or measured."""
     succeeded: Count = 0
+    """Measured and scored."""
     failed: Count = 0
+    """Ended without a score."""
     infeasible: Count = 0
     """Succeeded, but outside a limit."""
 
@@ -300,9 +305,13 @@ class RankedTrial(Model):
     """A finished trial as the experiment's status shows it."""
 
     trial: Annotated[str, Field(max_length=63)]
+    """Its name."""
     architecture: Annotated[str, Field(max_length=512)]
+    """Canonical id."""
     score: float | None = None
+    """Higher is better."""
     feasible: bool
+    """Whether every limit is met."""
     violation: float = 0.0
     """Sum of the relative excesses over the limits; 0 when feasible."""
     metrics: TrialMetrics
@@ -318,6 +327,7 @@ class Remeasurement(Model):
     """One more measurement of a trial, by a fresh process on the same split."""
 
     repetition: Annotated[int, Field(ge=1, le=1000)]
+    """1 is the blind repeat of the search; larger ones were made at the end."""
     latency_milliseconds: Latency | None = None
     accuracy: Accuracy | None = None
 
@@ -326,7 +336,9 @@ class Finalist(Model):
     """One of the best trials, measured again at the end so that luck does not decide."""
 
     trial: Annotated[str, Field(max_length=63)]
+    """Its name."""
     remeasurements: Annotated[tuple[Remeasurement, ...], Field(max_length=4)] = ()
+    """All but the first, which is the trial's own."""
     attempts: Count = 0
     """Times that an agent claimed the measurement under way."""
     reason: Annotated[str, Field(max_length=64)] | None = None
@@ -339,6 +351,7 @@ class Evaluation(Model):
     """One net scored once on the private test split at the end: the finalists, and baselines to compare them with."""
 
     name: Literal["best", "finalist", "largest", "smallest", "untrained", "rawPixels"]
+    """What it is compared as."""
     architecture: Annotated[str, Field(max_length=512)] | None = None
     """None for raw pixels."""
     artifact: ArtifactRef | None = None
@@ -348,6 +361,7 @@ class Evaluation(Model):
     reason: Annotated[str, Field(max_length=64)] | None = None
     """Why there is no figure, if there is none."""
     attempts: Count = 0
+    """Times that an agent claimed the measurement."""
 
 
 class NASExperimentStatus(Model):
@@ -361,6 +375,7 @@ class NASExperimentStatus(Model):
     reference: ArtifactRef | None = None
     """The smallest subnet as a candidate: every latency is measured beside its."""
     reference_architecture: Annotated[str, Field(max_length=512)] | None = None
+    """Its canonical id."""
     trials: TrialCounts = TrialCounts()
     best: RankedTrial | None = None
     """The best feasible trial; while there is none, the one closest to feasible."""
@@ -369,6 +384,7 @@ class NASExperimentStatus(Model):
     hypervolume: float | None = None
     """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
     predictor: PredictorStatus | None = None
+    """The private predictors as they were last fitted, and how much of their error is noise."""
     finalists: Annotated[tuple[Finalist, ...], Field(max_length=5)] = ()
     """The best trials by their scores, measured again."""
     evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=32)] = ()
@@ -376,10 +392,15 @@ class NASExperimentStatus(Model):
     attempts: dict[str, Count] = Field(default={}, max_length=16)
     """Times that each of the experiment's own Jobs and builds was started."""
     refused_results: Count = 0
+    """Answers of agents that can't be read, can't be true, or are to tasks that never were."""
     replicates: Count = 0
+    """Answers that came late or twice."""
     started_at: Timestamp | None = None
+    """When the search began: its Supernet, its reference model and what it starts warm from were there."""
     search_finished_at: Timestamp | None = None
+    """When its last trial was finished."""
     finished_at: Timestamp | None = None
+    """When its finalists and baselines had their figures too."""
 
 
 class NASExperiment(Resource[NASExperimentSpec, NASExperimentStatus]):

@@ -46,6 +46,7 @@ class TrialMetrics(Model):
     accuracy: Fraction | None = None
     """On the private validation split; None when it was skipped."""
     accuracy_samples: Count | None = None
+    """Images that the accuracy is a share of."""
     accuracy_skipped: bool = False
     """The latency was over the limit by far."""
     latency_milliseconds: Latency | None = None
@@ -56,6 +57,8 @@ class TrialMetrics(Model):
     parameters: Count | None = None
     model_bytes: Count | None = None
     peak_memory_bytes: Count | None = None
+    """Of the process, while it measured."""
     energy_millijoules: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Of one inference."""
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Price of a million inferences."""

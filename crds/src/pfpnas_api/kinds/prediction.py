@@ -65,6 +65,7 @@ class RegressionQuality(Model):
     top_quartile_error: Error | None = None
     """The same over the best quarter of the measurements by what is predicted (fastest, or most accurate)."""
     top_quartile_kendall_tau: Tau | None = None
+    """Kendall's τ over the same quarter."""
     coverage: Fraction | None = None
     """Share of the measurements inside their 90 % interval."""
     constant_error: Error
@@ -72,6 +73,7 @@ class RegressionQuality(Model):
     macs_error: Error
     """Of a predictor that knows the MACs only."""
     macs_kendall_tau: Tau
+    """Kendall's τ of the same."""
 
 
 class PredictorStatus(Model):

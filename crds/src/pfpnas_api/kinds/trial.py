@@ -66,8 +66,11 @@ class TrialStatus(Model):
     predicted: PredictedMetrics | None = None
     """What the predictors said before it was measured."""
     score: float | None = None
+    """Higher is better."""
     feasible: bool | None = None
+    """Whether every limit is met."""
     violation: Annotated[float, Field(ge=0)] | None = None
+    """Sum of the relative excesses over the limits."""
     artifact: ArtifactRef | None = None
     checkpoint: Digest | None = None
     """SHA-256 of the supernet's checkpoint from which it was built: its accuracy holds for those weights only."""
@@ -78,6 +81,7 @@ class TrialStatus(Model):
     repeat_attempts: Count = 0
     """The same of the second measurement, where there is one."""
     build_milliseconds: Annotated[float, Field(ge=0)] | None = None
+    """Wall time of slicing and writing the model."""
     created_at: Timestamp | None = None
     build_started_at: Timestamp | None = None
     built_at: Timestamp | None = None
