@@ -213,6 +213,10 @@ def _of_fit(show: Callable[[RegressionQuality, int], str]) -> Callable[[Predicte
     return lambda one, digits: show(one.cross_validation, digits) if one.cross_validation else "–"
 
 
+def _tau(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
 _FIGURES: tuple[tuple[str, Callable[[Predicted, int], str]], ...] = (
     ("Error of what was predicted before the measurements", _before),
     ("Noise floor: error of a perfect predictor", lambda one, digits: percent(one.noise_floor, digits=digits)),
@@ -228,9 +232,10 @@ _FIGURES: tuple[tuple[str, Callable[[Predicted, int], str]], ...] = (
     ),
     (
         "Kendall τ in cross-validation",
-        _of_fit(lambda fit, _: f"{fit.kendall_tau:.2f} ± {fit.kendall_tau_deviation:.2f}"),
+        _of_fit(lambda fit, _: f"{_tau(fit.kendall_tau)} ± {fit.kendall_tau_deviation:.2f}"),
     ),
-    ("Kendall τ of a predictor that knows MACs only", _of_fit(lambda fit, _: f"{fit.macs_kendall_tau:.2f}")),
+    ("Kendall τ in cross-validation, best quarter", _of_fit(lambda fit, _: _tau(fit.top_quartile_kendall_tau))),
+    ("Kendall τ of a predictor that knows MACs only", _of_fit(lambda fit, _: _tau(fit.macs_kendall_tau))),
     ("Inside the 90 % interval predicted before", lambda one, _: percent(one.coverage, digits=0)),
     ("Inside the 90 % interval in cross-validation", _of_fit(lambda fit, _: percent(fit.coverage, digits=0))),
     ("Encoding, chosen in cross-validation", _of_fit(lambda fit, _: fit.encoding)),
