@@ -280,3 +280,58 @@ def test_a_fault_that_every_candidate_would_meet_fails_the_experiment_with_advic
 
 def test_every_reason_has_advice() -> None:
     assert set(get_args(FailureReason)) <= ADVICE.keys()
+
+
+# -- answers that can't be true --------------------------------------------------------------------------------------
+
+
+def latency(p50: float, p90: float | None = None) -> dict[str, Any]:
+    return {"p50": p50, "p90": p90 or p50, "mad": 0.1, "runs": 64, "reference": 2.0}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"latency": latency(5.0, 4.0)},
+        {"accuracy": None, "accuracy_skipped": True, "latency": latency(19.0)},
+        {"accuracy_skipped": True, "latency": latency(30.0)},
+        {"accuracy_skipped": True, "latency": None},
+    ],
+    ids=["tail-below-median", "skipped-below-the-limit", "skipped-and-there", "skipped-without-a-latency"],
+)
+def test_an_answer_that_contradicts_itself_or_its_task_is_refused_as_if_there_were_none(answer: Any) -> None:
+    plan = decide(lease=make_lease(), answers=[answer])
+    assert state_of(plan) == "Measuring"
+    assert len(plan.delete_results) == 1
+    status = experiment_status(plan)
+    assert (status.refused_results, status.replicates) == (1, 0)
+    assert [event.reason for event in plan.events if event.type == "Warning"] == ["ResultRefused"]
+
+
+def test_a_true_answer_beside_one_that_cannot_be_counts() -> None:
+    wrong = {"latency": latency(5.0, 4.0), "entry": "1-0", "agent": "liar"}
+    plan = decide(lease=make_lease(entry="4-0"), answers=[wrong, {"entry": "2-0"}])
+    assert plan.trial_status[NAME].score == 0.8
+    assert len(plan.delete_results) == 2
+    status = experiment_status(plan)
+    assert (status.refused_results, status.replicates) == (1, 0)
+
+
+def test_an_accuracy_may_be_skipped_where_the_task_says_so() -> None:
+    plan = decide(answers=[{"accuracy": None, "accuracy_skipped": True, "latency": latency(21.0)}])
+    assert reason_of(plan.trial_status[NAME], "Succeeded") == "InfeasibleByConstraint"
+
+
+def test_an_answer_to_a_task_that_never_was_is_refused() -> None:
+    stranger = "f" * 32
+    observed = observe(
+        make_experiment(budget=BUSY, refused_results=3),
+        make_trial(0, "Built"),
+        results={stranger: (make_answer(stranger),)},
+        strange=frozenset({stranger}),
+        refused=2,
+    )
+    plan = reconcile_experiment(observed, NOW)
+    assert [answer.entry for answer in plan.delete_results] == ["7-0"]
+    status = experiment_status(plan)
+    assert (status.refused_results, status.replicates) == (6, 0)

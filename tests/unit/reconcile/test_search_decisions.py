@@ -278,3 +278,29 @@ def test_a_tuner_owes_what_was_asked_and_not_suggested() -> None:
     assert not awaits_suggestions(observe(None, make_trial(0), make_trial(1), log=LogView(asked=2)))
     exhausted = {0: Suggestion(index=0, exhausted="SpaceExhausted")}
     assert not awaits_suggestions(observe(log=LogView(asked=4), suggestions=exhausted))
+
+
+def test_what_is_measured_and_limited_is_told_as_a_share_of_its_limit() -> None:
+    limits = (
+        {"metric": "Latency", "max": "10ms"},
+        {"metric": "FLOPs", "max": "2M"},
+        {"metric": "Throughput", "min": "200/s"},
+        {"metric": "PeakMemory", "max": "1Ki"},
+        {"metric": "Energy", "max": "5mJ"},
+        {"metric": "Cost", "max": "2.0"},
+    )
+    experiment = make_experiment(constraints=limits, target={"pricePerHour": "3.6"})
+    metrics = make_metrics(throughput=100.0, peakMemoryBytes=512, energyMillijoules=0.0, cost=5.0)
+    done = make_trial(0, "Succeeded", metrics=metrics, checkpoint="a" * 64)
+    (entry,) = decide(experiment, done, untold=(done,), log=LogView(asked=5)).log
+    assert entry.ratios == {"Throughput": 2.0, "PeakMemory": 0.5, "Energy": 0.0, "Cost": 2.5}
+    assert entry.checkpoint == "a" * 64
+
+
+def test_a_relative_cost_is_told_by_the_relative_latency() -> None:
+    experiment = make_experiment(
+        constraints=({"metric": "Cost", "maxRelative": "5.0"},), target={"pricePerHour": "3.6"}
+    )
+    done = make_trial(0, "Succeeded")
+    (entry,) = decide(experiment, done, untold=(done,), log=LogView(asked=5)).log
+    assert entry.ratios == {"Cost": 0.5}

@@ -34,7 +34,9 @@ def step_trials(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) 
         )
         stepped.fault = stepped.fault or fault
         (stepped.done if after.finished else stepped.active).append(after)
-    for trial in sorted(stepped.done, key=lambda trial: trial.metadata.name):
+    # The order in which they are read again later, too: what is kept of them, and what the tuner is told, is the same.
+    stepped.done.sort(key=lambda trial: trial.metadata.name)
+    for trial in stepped.done:
         cycle.finish(trial)
         announce(cycle, trial)
     return stepped
