@@ -169,6 +169,7 @@ def test_warm_start_and_answers_thrown_away_are_said() -> None:
     assert (report["counts"]["warmStarted"], report["setup"]["warmStartFrom"]) == (1, ["before"])
     text = render_html(report)
     assert "1 trials from before" in text
+    assert "from another experiment</td>" in text
     assert "3 that can&#x27;t be true or were not asked for, 1 that came twice" in text
 
 

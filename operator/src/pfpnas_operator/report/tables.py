@@ -1,7 +1,7 @@
 """The report's tables: what was asked and of whom, the limits, the finalists, what failed, and every trial."""
 
 from pfpnas_operator.report.markup import Markup, details, element, table
-from pfpnas_operator.report.schema import Finalist, Report
+from pfpnas_operator.report.schema import Finalist, Point, Report
 from pfpnas_operator.report.units import count, milliseconds, percent, percent_error, seconds, significant
 
 
@@ -133,6 +133,12 @@ def failures_table(report: Report) -> Markup:
     return table(("Reason", "Trials"), rows, caption="Failed trials by reason")
 
 
+def _remark(point: Point) -> str:
+    whose = {"WarmStart": "from another experiment", "User": "by hand"}.get(point.origin, "")
+    what = point.reason or ("accuracy skipped" if point.accuracy_skipped else "")
+    return "; ".join(part for part in (what, whose) if part)
+
+
 def trials_table(report: Report) -> Markup:
     """Every finished trial."""
     rows = [
@@ -146,7 +152,7 @@ def trials_table(report: Report) -> Markup:
             (f"{point.latency_relative:.2f} ×" if point.latency_relative else "–", point.latency_relative),
             (count(point.flops), point.flops),
             (count(point.parameters), point.parameters),
-            point.reason or ("accuracy skipped" if point.accuracy_skipped else ""),
+            _remark(point),
             point.architecture,
         )
         for point in report.points
