@@ -144,7 +144,10 @@ def fit(
     Raises:
         TooFewLabels: Neither latency nor accuracy has enough labels.
         ArchitectureError: A label is not of `space`.
+        ValueError: `public` is of a space with other genes.
     """
+    if public is not None and public.space.genes() != space.genes():
+        raise ValueError("the public predictor is of another search space: fit it again for this one")
     columns = {"latency": log_latencies(labels), "accuracy": accuracies(labels), **log_ratios(labels)}
     enough = {name: y for name, y in columns.items() if np.isfinite(y).sum() >= FEWEST_LABELS}
     if not enough.keys() & {"latency", "accuracy"}:

@@ -141,13 +141,12 @@ def joint_tau(space: SearchSpace, metrics: Mapping[str, Validated], objective: O
     if len(rows) < 2:
         return None
     at = {name: np.searchsorted(one.rows, rows) for name, one in needed.items()}
-    static = _static_excess(space, needed["accuracy"].matrix[at["accuracy"]], objective)
-    truth = _scores({name: one.problem.y[at[name]] for name, one in needed.items()}, static, objective)
-    repetitions = min(len(one.guesses) for one in needed.values())
-    taus = [
-        kendall_tau(_scores({name: one.guesses[r, at[name]] for name, one in needed.items()}, static, objective), truth)
-        for r in range(repetitions)
-    ]
+    matrix = needed["accuracy"].matrix[at["accuracy"]]
+    truth = joint_scores(space, matrix, {name: one.problem.y[at[name]] for name, one in needed.items()}, objective)
+    taus = []
+    for repetition in range(min(len(one.guesses) for one in needed.values())):
+        guessed = {name: one.guesses[repetition, at[name]] for name, one in needed.items()}
+        taus.append(kendall_tau(joint_scores(space, matrix, guessed, objective), truth))
     return _tau(np.mean(taus))
 
 
@@ -156,20 +155,31 @@ def _counts(name: str, objective: ObjectiveSpec, *, limited: bool) -> bool:
     return name == "accuracy" or (limited if name == "latency" else objective.scoring == "ConstraintFirst")
 
 
-def _scores(values: Mapping[str, Floats], static: Floats, objective: ObjectiveSpec) -> Floats:
-    """The score of each of m candidates as `judge` has it, `(m,)`, from accuracies and logarithms of the others."""
+def joint_scores(
+    space: SearchSpace, matrix: GeneMatrix, values: Mapping[str, Floats], objective: ObjectiveSpec
+) -> Floats:
+    """The score of each of m candidates as `pfpnas_api.scoring.judge` has it, `(m,)`.
+
+    Args:
+        space: The search space.
+        matrix: The candidates, `(m, genes)`: limits on what is counted follow from them.
+        values: `accuracy`, and natural logarithms of the others: `latency` in the limit's unit, the rest as a share of
+            their limits; each `(m,)`.
+        objective: Scoring and constraints.
+    """
     limit, accuracy = objective.constraint("Latency"), np.clip(values["accuracy"], 0, 1)
     shares = {name: np.exp(np.clip(v, -FARTHEST, FARTHEST)) for name, v in values.items() if name != "accuracy"}
     if limit is not None:
         shares["latency"] = shares["latency"] / limit.limit
-    if objective.scoring == "PenalizedAccuracy":
-        if limit is None:
-            return accuracy
-        penalty = DECIMAL.parse(objective.penalty_coefficient)
-        pairs = zip(accuracy.tolist(), shares["latency"].tolist(), strict=True)
-        return np.array([joint_score(a, share, penalty=penalty) for a, share in pairs])
-    violation = static + sum(np.maximum(_excess(name, share), 0) for name, share in shares.items())
-    return np.where(violation > 0, -violation, accuracy)
+    if objective.scoring == "ConstraintFirst":
+        violation = _static_excess(space, matrix, objective)
+        violation += sum(np.maximum(_excess(name, share), 0) for name, share in shares.items())
+        return np.where(violation > 0, -violation, accuracy)
+    if limit is None:
+        return accuracy
+    penalty = DECIMAL.parse(objective.penalty_coefficient)
+    pairs = zip(accuracy.tolist(), shares["latency"].tolist(), strict=True)
+    return np.array([joint_score(found, share, penalty=penalty) for found, share in pairs])
 
 
 def _excess(name: str, share: Floats) -> Floats:
