@@ -121,8 +121,9 @@ def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: 
 
 
 def _build(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
-    if evaluation.name in ("best", "finalist"):
-        return evaluation.model_copy(update={"artifact": final.artifact(evaluation.architecture)})
+    there = final.artifact(evaluation.architecture) if evaluation.name != "untrained" else None
+    if there is not None:
+        return evaluation.model_copy(update={"artifact": there})
     if evaluation.name == "smallest":
         return evaluation.model_copy(update={"artifact": final.reference})
     request = evaluation_build(final.observed.experiment, final.checkpoint, evaluation)
