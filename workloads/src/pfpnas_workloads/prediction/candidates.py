@@ -160,7 +160,7 @@ def candidates(labels: int, *, public: bool) -> list[Candidate]:
     many = [
         *few,
         *(Candidate(start, "one-hot", "ridge") for start in starts),
-        *(Candidate(None, encoding, "ridge") for encoding in ENCODINGS),
+        *(Candidate(None, encoding, "ridge") for encoding in ENCODINGS if encoding != "log MACs"),
         *(Candidate(start, "compact", "Gaussian process") for start in starts),
         *(Candidate(start, "compact + 0.35 one-hot", "Gaussian process") for start in starts),
         Candidate(starts[0], "compact + log MACs", "boosted trees"),

@@ -7,7 +7,6 @@ and Thompson, "Recovery of inter-block information when block sizes are unequal"
 less than leave-one-out errors, and from 50 on both agree.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -187,8 +186,3 @@ class _Spectrum:
         assert self.right is not None
         weights: Floats = self.right @ (np.sqrt(self.values) / (self.values + strength) * (self.vectors.T @ y))
         return weights
-
-
-def stacked(columns: Sequence[Array], count: int) -> Array:
-    """Unpenalised columns `(n,)` as one `(q, n)` array, also where there are none."""
-    return np.array(columns, np.float32).reshape(len(columns), count)
