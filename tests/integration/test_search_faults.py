@@ -68,6 +68,7 @@ def figures(place: Place) -> dict[str, Any]:
         "best": status.best,
         "front": status.front,
         "evaluations": evaluations,
+        "finalists": [(one.trial, one.remeasurements, one.ranked, one.reason) for one in status.finalists],
         "ended": ended.reason if ended else None,
     }
 
