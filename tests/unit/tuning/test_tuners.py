@@ -92,9 +92,9 @@ def test_random_draws_take_every_value_of_every_gene_in_equal_shares() -> None:
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_model_moves_towards_what_was_good(kind: type[Tuner]) -> None:
     rng = np.random.default_rng(0)
-    nets = [SPACE.sample(rng) for _ in range(40)]
+    nets = [SPACE.sample(rng) for _ in range(60)]
     history = [measured(net, accuracy=1 - sum(net.depths) / 12) for net in nets]
-    drawn = [kind(SPACE, seed=0).suggest(index, history) for index in range(40, 60)]
+    drawn = [kind(SPACE, seed=0).suggest(index, history) for index in range(60, 80)]
     mean = sum(sum(net.depths) for net in drawn) / len(drawn)
     assert mean < sum(sum(net.depths) for net in nets) / len(nets) - 0.5
 

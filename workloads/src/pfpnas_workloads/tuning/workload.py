@@ -77,6 +77,9 @@ def _send(suggestion: Suggestion, bus: TunerBus, context: JobContext) -> None:
     context.patiently(lambda: bus.suggest(suggestion))
     context.ring(context.uid)
     context.report(Progress(stage="Tune", done=suggestion.index + 1))
+    if suggestion.predictor is not None:
+        tau = suggestion.predictor.kendall_tau
+        logger.info("predictors fitted to %d trials, Kendall's tau %s", suggestion.predictor.labels, tau)
     logger.info(
         "suggested %s for index %d", suggestion.architecture or f"nothing ({suggestion.exhausted})", suggestion.index
     )
