@@ -12,7 +12,7 @@ from pfpnas_workloads.prediction.validation import Problem, held_out, kendall_ta
 TIE: Final = 0.01
 """Differences of τ that repetitions don't settle: what errs less is taken then."""
 
-EQUAL: Final = 0.02
+EQUAL: Final = 0.01
 """Share by which the errors of two candidates are the same: the simpler is taken then."""
 
 LAG: Final = 0.1
