@@ -28,6 +28,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
 
+from pfpnas_api.jobs import TrialWorkerJob
 from pfpnas_api.kinds import NASExperiment, SearchSpaceSpec, is_true
 from pfpnas_operator.local import driver
 from pfpnas_operator.local.folder import RunFolder
@@ -49,7 +50,7 @@ class InstantBuilds(Processes):
 
     def create(self, request: JobRequest, *, now: datetime) -> None:
         """Start a process; the trial worker's is another program."""
-        if request.workload != "trial-worker":
+        if not isinstance(request.document, TrialWorkerJob):
             return super().create(request, now=now)
         log, uid = self.logs / f"{request.name}.log", request.document.uid
         argv = [*INSTANT, "builds", self.redis_url, request.document.experiment, self.artifacts]

@@ -46,7 +46,7 @@ def expected_accuracy(share: float, *, split: int = splits.VALIDATION) -> float:
     """What the agent scores for a net that answers this share of all pictures: of those that fell into the split."""
     pictures, _, hardness = secrets(PICTURES)
     mine = [hard for picture, hard in zip(pictures, hardness, strict=True) if splits.split_of(picture) == split]
-    return sum(hard < share for hard in mine) / len(mine)
+    return float(sum(hard < share for hard in mine) / len(mine))
 
 
 def known_place(folder: Path, experiment: Mapping[str, Any] | None = None) -> Place:

@@ -12,7 +12,7 @@ from pfpnas_api.kinds import ArtifactRef, SearchSpaceSpec, Supernet
 from pfpnas_workloads import nets
 from pfpnas_workloads.prediction import AccuracyPredictor
 from pfpnas_workloads.prediction.encoding import width
-from pfpnas_workloads.prediction.predictor import Layer
+from pfpnas_workloads.prediction.network import Layer
 from pfpnas_workloads.training import save_calibration, save_supernet
 
 HIDDEN = (400, 400, 400)
