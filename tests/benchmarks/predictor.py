@@ -127,16 +127,9 @@ def medians(runs: dict[str, Run], *, repeats: int) -> dict[str, float]:
     return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
-def row(
-    name: str,
-    figure: float,
-    unit: str,
-    target: str | None,
-    *,
-    peer: str | None = None,
-    peer_figure: float | None = None,
-) -> None:
+def row(name: str, figure: float, unit: str, target: str | None, *, peer_figure: float | None = None) -> None:
     """Print one row."""
+    peer = None if peer_figure is None else PEER
     figures = {"row": name, "figure": figure, "unit": unit, "target": target, "peer": peer, "peer_figure": peer_figure}
     print(json.dumps(figures), flush=True)
 
@@ -193,7 +186,7 @@ def public_row(public: AccuracyPredictor, matrix: GeneMatrix, *, repeats: int) -
     theirs = round(8192 / seconds["peer"], -2) if "peer" in seconds else None
     name = "predictor: public accuracy, perceptron 3x400 on one-hot, 1 thread"
     rate = round(len(matrix) / seconds["ours"], -3)
-    row(name, rate, "architectures/s", f">= {NETWORK_RATE}", peer=theirs)
+    row(name, rate, "architectures/s", f">= {NETWORK_RATE}", peer_figure=theirs)
 
 
 def main() -> None:
