@@ -109,8 +109,17 @@ def rows(algorithm: str, *, runs: int, asks: int) -> list[dict[str, Any]]:
         f"{algorithm}, for each trial with its share of choosing": (run / PARALLEL + share, None),
     }
     named = f"hyperopt asked {PSEUDO_TRIALS} times one by one, from {asks} asks" if kind else ""
+    # The peer does what a pseudo run does, without predictors; choosing them has no peer.
+    peers = {row: (named, peer) if "choosing" not in row else ("", None) for row in figures}
     return [
-        {"row": row, "figure": round(figure, 4), "unit": "s", "target": target, "peer": named, "peer_figure": peer}
+        {
+            "row": row,
+            "figure": round(figure, 4),
+            "unit": "s",
+            "target": target,
+            "peer": peers[row][0],
+            "peer_figure": peers[row][1],
+        }
         for row, (figure, target) in figures.items()
     ]
 
