@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pfpnas_api.kinds import ObjectiveSpec
-from pfpnas_api.spaces import SearchSpace, cost
+from pfpnas_api.spaces import SearchSpace, canonical, cost, sample_matrix, to_architectures
 from pfpnas_workloads.tuning.region import Region, larger
 
 SPACE = SearchSpace(kernel_sizes=(3, 5), expand_ratios=(2, 4), depths=(1, 3), resolutions=(16, 24))
@@ -62,3 +62,23 @@ def test_bringing_within_keeps_what_is_within_and_never_grows() -> None:
         assert limited.contains(brought)
         assert cost(SPACE, brought).macs <= cost(SPACE, architecture).macs
         assert brought == architecture or not limited.contains(architecture)
+
+
+def test_bringing_many_within_keeps_what_is_within_and_never_grows() -> None:
+    limited = region({"metric": "MACs", "maxRelative": "1.5"}, {"metric": "Parameters", "maxRelative": "2"})
+    matrix = sample_matrix(SPACE, 200, rng=np.random.default_rng(4))
+    inside = limited.keeps(matrix)
+    assert inside.tolist() == [limited.contains(net) for net in to_architectures(SPACE, matrix)]
+    brought = limited.lowered(matrix, np.random.default_rng(5))
+    assert limited.keeps(brought).all()
+    assert (brought <= matrix).all()
+    np.testing.assert_array_equal(brought[inside], matrix[inside])
+    np.testing.assert_array_equal(brought, canonical(SPACE, brought))
+
+
+def test_growing_ends_where_no_step_keeps_the_limits() -> None:
+    limited = region({"metric": "MACs", "maxRelative": "1.5"})
+    grown = limited.grown(SPACE.minimum(), np.random.default_rng(0))
+    assert limited.contains(grown)
+    assert not any(limited.contains(step) for step in larger(SPACE, grown))
+    assert region().grown(SPACE.minimum(), np.random.default_rng(0)) == SPACE.maximum()

@@ -16,7 +16,8 @@ REACH: Final = 2.0
 """Genes within which a trial under way will tell much of what there is to learn."""
 
 REPULSION: Final = 0.8
-"""Share of a draw's promise that a trial under way takes from its closest neighbours."""
+"""Share of a draw's promise that a trial under way takes from its closest neighbours. On the known-answer space the
+regret of four at once falls sooner with it (at 20 measurements by a fifth); at 40 it is the same from 0 to 0.95."""
 
 LEAST_GAIN: Final = 1e-300
 """Where a gain is less than any number there is, it has no logarithm."""
