@@ -8,8 +8,9 @@ from statistics import fmean
 
 import pytest
 
-from pfpnas_api.kinds import Condition, LocalReference, NASExperiment, Trial
+from pfpnas_api.kinds import Condition, LocalReference, NASExperiment, PredictedMetrics, Trial
 from pfpnas_operator.report import Report, build_report, comparison_lines, render_html, summary_lines
+from pfpnas_operator.report.forecasts import forecast_of
 from support.report_builders import (
     Beside,
     make_experiment,
@@ -76,6 +77,17 @@ def test_interval_of_a_prediction_holds_90_per_cent_of_a_normal_error() -> None:
         assert forecast["accuracyLow"] <= forecast["accuracy"] <= forecast["accuracyHigh"] <= 1
         inside.append(forecast["latencyLow"] <= point["latencyP50"] <= forecast["latencyHigh"])
     assert report["predictors"]["latency"]["coverage"] == pytest.approx(fmean(inside))
+
+
+def test_relative_prediction_is_told_at_the_pace_the_device_had_beside_the_trial() -> None:
+    said = PredictedMetrics(latency_milliseconds=2.0, latency_relative=1.5, latency_deviation=0.1)
+    slowed = forecast_of(said, reference=4.0)
+    assert slowed is not None
+    assert slowed.latency == pytest.approx(6.0)
+    assert slowed.latency_high == pytest.approx(6.0 * exp(0.1645))
+    unseen = forecast_of(said, reference=None)
+    assert unseen is not None
+    assert unseen.latency == 2.0
 
 
 def test_public_prediction_alone_is_no_forecast() -> None:
@@ -245,7 +257,7 @@ def test_predictor_that_does_not_beat_macs_is_said() -> None:
     notes = build_report(SUPERNET, changed(experiment, predictor=worse), trials)["notes"]
     assert any("private predictor of the latency is no better than the MACs" in note for note in notes)
     assert not any("predictor of the accuracy is no better" in note for note in notes)
-    assert any("what the device drifts is part of the error" in note for note in notes)
+    assert any("what the device drifts is no error of theirs" in note for note in notes)
 
 
 def test_one_prediction_alone_can_be_drawn() -> None:

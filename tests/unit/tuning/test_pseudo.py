@@ -68,6 +68,10 @@ def test_predicted_milliseconds_are_those_of_the_device_although_the_limit_is_re
     log, made = run("TPE")
     assert made[-1].predicted is not None
     assert made[-1].predicted.latency_milliseconds == pytest.approx(log[-1].latency_ms, rel=0.3)
+    assert made[-1].predicted.latency_relative is not None
+    assert log[-1].latency_ms is not None
+    assert log[-1].reference_ms is not None
+    assert made[-1].predicted.latency_relative == pytest.approx(log[-1].latency_ms / log[-1].reference_ms, rel=0.3)
 
 
 def test_how_good_the_predictors_are_is_told_once_a_refit() -> None:

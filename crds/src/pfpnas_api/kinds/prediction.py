@@ -37,6 +37,8 @@ class PredictedMetrics(Model):
     """Standard deviation of its error, as a fraction of 1."""
     latency_milliseconds: Positive | None = None
     """p50."""
+    latency_relative: Positive | None = None
+    """The same as a multiple of the reference model, where the limit is one: this is what was predicted."""
     latency_deviation: Error | None = None
     """Standard deviation of the natural logarithm of the latency."""
     feasible: Fraction | None = None

@@ -14,15 +14,24 @@ MOST = 20.0
 """Logarithm of the widest interval that is told: a deviation from hardly any labels may be beyond all numbers."""
 
 
-def forecast_of(predicted: PredictedMetrics | None) -> Forecast | None:
-    """What the private predictors said of a trial; None where they said nothing."""
+def forecast_of(predicted: PredictedMetrics | None, *, reference: float | None) -> Forecast | None:
+    """What the private predictors said of a trial; None where they said nothing.
+
+    Args:
+        predicted: As it stands in the trial's status.
+        reference: Milliseconds of the reference model beside the trial. A latency that was predicted as a multiple of
+            it is told in these, so that a device that drifts adds nothing to the predictors' error.
+    """
     if predicted is None or (predicted.latency_milliseconds is None and predicted.accuracy is None):
         return None
-    low, high = _latency_interval(predicted.latency_milliseconds, predicted.latency_deviation)
+    latency = predicted.latency_milliseconds
+    if predicted.latency_relative is not None and reference is not None:
+        latency = predicted.latency_relative * reference
+    low, high = _latency_interval(latency, predicted.latency_deviation)
     least, most = _accuracy_interval(predicted.accuracy, predicted.accuracy_deviation)
     return Forecast(
         labels=predicted.labels,
-        latency=predicted.latency_milliseconds,
+        latency=latency,
         latency_low=low,
         latency_high=high,
         accuracy=predicted.accuracy,

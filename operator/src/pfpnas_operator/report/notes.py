@@ -107,8 +107,8 @@ def _private(report: Report) -> Iterator[str]:
             yield f"The private predictor of the {name} is no better than {other}: it has not paid for itself here."
     if predictors.latency.trials and report.threshold is not None and report.threshold.relative is not None:
         yield (
-            "Latencies were predicted as multiples of the reference model, as the limit is, and are shown in "
-            "milliseconds by its median until then: what the device drifts is part of the error before the measurement."
+            "Latencies were predicted as multiples of the reference model, as the limit is; they are shown in the "
+            "milliseconds that it took beside each trial, so what the device drifts is no error of theirs."
         )
     if predictors.latency.trials or predictors.accuracy.trials:
         yield (

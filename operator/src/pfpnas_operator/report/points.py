@@ -86,7 +86,7 @@ def _point(trial: Trial, order: int, *, measurements: int, best: str | None) -> 
         parameters=metrics.parameters,
         model_bytes=metrics.model_bytes,
         predicted_accuracy=status.predicted.public_accuracy if status.predicted else None,
-        forecast=forecast_of(status.predicted),
+        forecast=forecast_of(status.predicted, reference=latency.reference if latency else None),
         best=trial.metadata.name == best,
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfpnas_api.kinds import ObjectiveSpec, PredictedMetrics
+from pfpnas_workloads.tuning.labels import is_relative
 from pfpnas_workloads.tuning.worth import worth
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def foretold(
         accuracy=None if accuracy is None else min(max(accuracy, 0.0), 1.0),
         accuracy_deviation=_only(prediction.accuracy_deviation),
         latency_milliseconds=None if latency is None or unit is None else latency * unit,
+        latency_relative=latency if is_relative(objective) else None,
         latency_deviation=_only(prediction.latency_deviation),
         feasible=float(np.clip(worth(objective, prediction).feasible[0], 0, 1)),
         labels=refit.predictors.labels,

@@ -17,7 +17,7 @@ def labels_of(observations: Iterable[Observation], objective: ObjectiveSpec) -> 
 
 def milliseconds(observations: Iterable[Observation], objective: ObjectiveSpec) -> float | None:
     """What one unit of the labels' latency is in milliseconds: 1, or the reference model's median; None if unknown."""
-    if not _is_relative(objective):
+    if not is_relative(objective):
         return 1.0
     references = [observation.reference_ms for observation in observations if observation.reference_ms]
     return median(references) if references else None
@@ -25,7 +25,7 @@ def milliseconds(observations: Iterable[Observation], objective: ObjectiveSpec) 
 
 def _label(observation: Observation, objective: ObjectiveSpec) -> Label:
     latency, reference = observation.latency_ms, observation.reference_ms
-    if _is_relative(objective):
+    if is_relative(objective):
         latency = latency / reference if latency and reference else None
     # What follows from the architecture is known without prediction; what is 0 has no logarithm.
     ratios = {
@@ -36,6 +36,7 @@ def _label(observation: Observation, objective: ObjectiveSpec) -> Label:
     return Label(observation.architecture, latency or None, observation.accuracy, ratios)
 
 
-def _is_relative(objective: ObjectiveSpec) -> bool:
+def is_relative(objective: ObjectiveSpec) -> bool:
+    """Whether latencies are judged, and so predicted, as multiples of the reference model."""
     limit = objective.constraint("Latency")
     return limit is not None and limit.relative
