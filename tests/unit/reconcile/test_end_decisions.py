@@ -174,7 +174,7 @@ def test_a_best_outside_a_limit_is_no_success() -> None:
 
 
 def test_without_any_success_it_fails_with_the_reasons() -> None:
-    status = experiment_status(decide(searched(), make_trial(0, "Failed", reason="OutOfMemory")))
+    status = experiment_status(decide(searched(finalists=()), make_trial(0, "Failed", reason="OutOfMemory")))
     assert reason_of(status, "Failed") == "NoTrialSucceeded"
     assert "OutOfMemory 1" in message_of(status, "Failed")
     assert status.evaluations == ()

@@ -8,6 +8,7 @@ from pfpnas_api.kinds import Accuracy, Evaluation, Finalist, NASExperiment, NASE
 from pfpnas_operator.reconcile import Plan, reconcile_experiment
 from pfpnas_operator.reconcile.finalists import REPETITIONS
 from pfpnas_operator.reconcile.measuring import measure_task
+from pfpnas_operator.reconcile.summary import TOP
 from support.reconcile_builders import (
     NOW,
     SPACE,
@@ -274,8 +275,41 @@ def test_more_finalists_wished_for_after_the_end_are_measured_too() -> None:
     assert [task.repetition for task in plan.tasks] == [REPETITIONS[0]]
     assert [finalist.trial for finalist in status.finalists if finalist.ranked is None] == ["digits-00004"]
     assert not reason_of(status, "Succeeded")
+    assert not [event for event in plan.events if "raised" in event.message]  # any change of the spec may be the cause
     same, _ = at_the_end(budget={"finalists": 4}, conditions=over, finished_at=NOW, generation=1, observed_generation=1)
     assert decide(same, *TRIALS).tasks == []
+
+
+def test_fewer_finalists_wished_for_after_the_end_change_nothing() -> None:
+    lucky, steady = make_finalist(TRIALS[6]), make_finalist(TRIALS[5])
+    assert lucky.ranked is not None
+    worse = lucky.ranked.model_copy(update={"score": 0.3})
+    over = {"conditions": (SEARCHED, condition("Succeeded")), "finished_at": NOW, "generation": 2}
+    rows = (lucky.model_copy(update={"ranked": worse}), steady)
+    fewer = searched({"finalists": 1}, finalists=rows, best=steady.ranked, **over)
+    status = experiment_status(decide(fewer, *TRIALS))
+    assert status.best == steady.ranked
+    assert status.finalists == rows
+    assert reason_of(status, "Succeeded")
+
+
+def test_a_finalist_that_was_measured_again_stays_one_when_a_better_trial_comes() -> None:
+    experiment, before = at_the_end()
+    better = trial_of(8, 0.9)
+    plan = decide(experiment, *TRIALS, better)
+    rows = finalists_of(plan)
+    assert list(rows) == [f"digits-{index:05d}" for index in (8, 7, 6, 5)]
+    assert [rows[row.trial] for row in before.finalists] == list(before.finalists)
+    assert {task.repetition for task in plan.tasks} == {REPETITIONS[0]}
+    assert len(plan.tasks) == 1
+
+
+def test_there_is_room_for_so_many_finalists() -> None:
+    many = [trial_of(index, 0.5 + index / 100) for index in range(3 * TOP)]
+    known = tuple(make_finalist(trial) for trial in many[:TOP])
+    rows = finalists_of(decide(searched(finalists=known), *many))
+    assert len(rows) == TOP
+    assert list(rows)[:3] == [trial.metadata.name for trial in reversed(many[-3:])]
 
 
 def test_a_search_that_goes_on_names_the_best_by_first_measurements_and_keeps_what_was_measured_again() -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pfpnas_api.kinds import PredictorStatus, Trial, TrialCounts, find_condition, is_true
-from pfpnas_api.scoring import reference_latency, relative_hypervolume
+from pfpnas_api.scoring import front_point, reference_latency, relative_hypervolume
 from pfpnas_operator.reconcile.cycle import Cycle
 from pfpnas_operator.reconcile.finalists import final_noise, standing_best
-from pfpnas_operator.reconcile.summary import front_points, shown_front
+from pfpnas_operator.reconcile.summary import shown_front
 
 
 def count(cycle: Cycle, active: Sequence[Trial]) -> None:
@@ -48,10 +48,13 @@ def predictor_figures(cycle: Cycle) -> PredictorStatus | None:
 
 
 def _hypervolume(cycle: Cycle) -> float | None:
-    measured = [ranked.metrics.latency_milliseconds for ranked in cycle.summary.front]
-    latencies = [latency for latency in measured if latency is not None]
-    reference = reference_latency(cycle.experiment.spec.objective, latencies)
-    return relative_hypervolume(front_points(cycle.summary.front), reference)
+    objective = cycle.experiment.spec.objective
+    front = [
+        point
+        for ranked in cycle.summary.front
+        if (point := front_point(objective, ranked.metrics, violation=ranked.violation)) is not None
+    ]
+    return relative_hypervolume(front, reference_latency(objective, front))
 
 
 def announce(cycle: Cycle, trial: Trial) -> None:

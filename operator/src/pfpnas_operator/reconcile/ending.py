@@ -41,16 +41,16 @@ def reopen(cycle: Cycle) -> None:
         cycle.note("TrialAdded", "a trial was added by hand: it is measured too")
     elif cycle.ended and _more_finalists(cycle):
         _undo_end(cycle)
-        cycle.note("FinalistsAdded", "budget.finalists was raised: more of the best are measured again")
+        cycle.note("FinalistsAdded", "more of the best are wanted than were measured again: the others are measured now")
 
 
 def _more_finalists(cycle: Cycle) -> bool:
-    """Whether a change of the spec asks for more finalists than took part."""
+    """Whether, since the spec was changed, one is to be a finalist that was none."""
     observed, budget = cycle.experiment.status, cycle.experiment.spec.budget
     if observed.search_finished_at is None or observed.observed_generation == cycle.experiment.metadata.generation:
         return False
     wanted = planned_finalists(cycle.summary, observed.finalists, most=budget.finalists)
-    return len(wanted) > len(observed.finalists)
+    return bool({row.trial for row in wanted} - {row.trial for row in observed.finalists})
 
 
 def goes_on(experiment: NASExperiment, summary: Summary, now: datetime) -> bool:

@@ -23,7 +23,7 @@ from pfpnas_operator.reconcile.noise import Noise
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.repeats import BLIND
-from pfpnas_operator.reconcile.summary import Contender, Summary
+from pfpnas_operator.reconcile.summary import TOP, Contender, Summary
 from pfpnas_operator.reconcile.trials import judged
 
 REPETITIONS = (101, 102)
@@ -33,17 +33,22 @@ REPETITIONS = (101, 102)
 def planned_finalists(summary: Summary, known: Iterable[Finalist], *, most: int) -> tuple[Finalist, ...]:
     """Who is measured again: the best that keep every limit; where none does, the closest one.
 
-    Those `known` keep what was measured. When all of them turn out to break a limit, the next best takes part too.
+    Those `known` keep what was measured, and stay while there is room, whom a better trial or a smaller `most` has
+    displaced too: what was measured is not forgotten. When all of them turn out to break a limit, the next best takes
+    part too.
     """
+    known = tuple(known)
     rows = {row.trial: row for row in known}
     feasible = [contender for contender in summary.top if contender.ranked.feasible]
     line = feasible or summary.top[:1]
     chosen = [_row(contender, rows) for contender in line[:most]]
+    earlier = [row for row in known if row.ranked is not None]
     for contender in line[most:]:
-        if any(row.ranked is None or row.ranked.feasible for row in chosen):
+        if any(row.ranked is None or row.ranked.feasible for row in (*chosen, *earlier)):
             break
         chosen.append(_row(contender, rows))
-    return tuple(chosen)
+    names = {row.trial for row in chosen}
+    return tuple([*chosen, *(row for row in earlier if row.trial not in names)][:TOP])
 
 
 def _row(contender: Contender, known: dict[str, Finalist]) -> Finalist:
