@@ -64,19 +64,41 @@ def test_trials_of_others_and_unfinished_ones_are_left_out() -> None:
     assert [point["trial"] for point in report["points"]] == [trials[0].metadata.name]
 
 
-def test_front_is_the_pareto_front_of_all_measured_trials() -> None:
-    experiment, trials = finished()
-    report = build_report(SUPERNET, experiment, trials)
-    points = [
-        FrontPoint(t.status.metrics.accuracy, t.status.metrics.latency_milliseconds.p50, t.metadata.name)
-        for t in trials
-        if t.status.metrics and t.status.metrics.latency_milliseconds and t.status.metrics.accuracy is not None
+def on_front(trials: list[Trial], *, relative: bool) -> list[FrontPoint]:
+    """Trials with both figures that keep every limit but the latency's, as the front sees them."""
+    return [
+        FrontPoint(metrics.accuracy, (latency.relative or 0.0) if relative else latency.p50, trial.metadata.name)
+        for trial in trials
+        if (metrics := trial.status.metrics)
+        and metrics.accuracy is not None
+        and (latency := metrics.latency_milliseconds)
+        and (metrics.parameters or 0) <= 400_000
     ]
+
+
+@pytest.mark.parametrize(("limit", "relative", "judged_from"), [('"2.0"', True, 2.0), ("1ms", False, 1.0)])
+def test_front_is_the_pareto_front_on_the_scale_of_the_latency_limit(
+    limit: str, judged_from: float, *, relative: bool
+) -> None:
+    experiment = make_experiment(limit=limit)
+    trials = simulated_trials(experiment, SPACE)
+    report = build_report(SUPERNET, with_result(experiment, trials), trials)
+    points = on_front(trials, relative=relative)
     expected = [point.key for point in pareto_front(points)]
     assert report["front"] == expected
     assert sorted(p["trial"] for p in report["points"] if p["onFront"]) == sorted(expected)
-    limit = report["threshold"]["milliseconds"]
-    assert report["hypervolume"] == pytest.approx(hypervolume(points, reference_latency=limit) / limit)
+    assert report["hypervolumeLatency"] == judged_from
+    assert report["hypervolume"] == pytest.approx(hypervolume(points, reference_latency=judged_from) / judged_from)
+
+
+def test_net_that_breaks_a_hard_limit_is_no_gain() -> None:
+    limits = [{"metric": "Latency", "maxRelative": "2.0"}, {"metric": "PeakMemory", "max": "40Mi"}]
+    experiment = make_experiment(objective={"constraints": limits})
+    fine = make_trial(0, MINIMUM, experiment=experiment, space=SPACE, accuracy=0.8, p50=0.6)
+    assert fine.status.feasible is False, "the builder's trials take 48 MB"
+    report = build_report(SUPERNET, with_result(experiment, [fine]), [fine])
+    assert (report["front"], report["hypervolume"]) == ([], None)
+    assert report["threshold"]["milliseconds"] == pytest.approx(0.84)
 
 
 def test_hypervolume_never_falls() -> None:

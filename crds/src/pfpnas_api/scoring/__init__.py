@@ -5,7 +5,7 @@ from pfpnas_api.scoring.joint import joint_score
 from pfpnas_api.scoring.judgement import Judged, Judgement, is_better, judge, order_key
 from pfpnas_api.scoring.limits import StaticLimit, StaticLimits, static_limits
 from pfpnas_api.scoring.metrics import cost_per_million
-from pfpnas_api.scoring.volume import latency_threshold, reference_latency, relative_hypervolume
+from pfpnas_api.scoring.volume import front_point, latency_threshold, reference_latency, relative_hypervolume
 
 __all__ = [
     "FrontPoint",
@@ -14,6 +14,7 @@ __all__ = [
     "StaticLimit",
     "StaticLimits",
     "cost_per_million",
+    "front_point",
     "hypervolume",
     "insert_point",
     "is_better",

@@ -29,7 +29,8 @@ from pfpnas_operator.report.other_search import Search, build_other
 from pfpnas_operator.report.points import (
     build_points,
     finished_trials,
-    front_latencies,
+    front_of,
+    latencies_of,
     standard_error,
     threshold_of,
     with_progress,
@@ -60,10 +61,10 @@ def build_report(
     """
     finished = finished_trials(experiment, trials)
     ranked = experiment.status.best
-    latencies = front_latencies(finished)
+    objective, front = experiment.spec.objective, front_of(experiment.spec.objective, finished)
     points = build_points(finished, best=ranked.trial if ranked else None)
-    reference = reference_latency(experiment.spec.objective, latencies)
-    points, front = with_progress(points, finished, reference=reference)
+    reference = reference_latency(objective, front)
+    points, names = with_progress(points, finished, objective=objective, reference=reference)
     status, feasible = experiment.status, ranked is None or ranked.feasible
     report = Report(
         **_state(experiment),
@@ -72,11 +73,11 @@ def build_report(
         finished_at=experiment.status.finished_at,
         setup=_setup(experiment, supernet),
         supernet=_supernet(supernet),
-        threshold=threshold_of(experiment, latencies),
+        threshold=threshold_of(experiment, latencies_of(front, finished)),
         counts=_counts(points, status),
         best=_best(ranked, experiment, points) if ranked else None,
         points=points,
-        front=front,
+        front=names,
         hypervolume=points[-1].hypervolume if points else None,
         hypervolume_latency=reference,
         baselines=build_baselines(status.evaluations, feasible=feasible, other=other.experiment if other else None),

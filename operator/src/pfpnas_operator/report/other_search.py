@@ -30,11 +30,13 @@ def build_other(
         other: The other search, for the same objective on the same target.
         points: This search's.
         finished: Its trials, in the same order.
-        reference: Latency from which its hypervolume is judged; the other's is judged from there, too.
+        reference: Latency from which its hypervolume is judged, on the scale of the front; so is the other's.
     """
     experiment = other.experiment
     theirs = finished_trials(experiment, other.finished)
-    other_points, _ = with_progress(build_points(theirs, best=None), theirs, reference=reference)
+    other_points, _ = with_progress(
+        build_points(theirs, best=None), theirs, objective=experiment.spec.objective, reference=reference
+    )
     at = min(_spent(points), _spent(other_points))
     own, their = _last(points, at), _last(other_points, at)
     judged = _judgements(finished), _judgements(theirs)

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 
-from pfpnas_api.kinds import Accuracy, NASExperiment, Trial, TrialMetrics, find_condition, is_true
+from pfpnas_api.kinds import Accuracy, NASExperiment, ObjectiveSpec, Trial, TrialMetrics, find_condition, is_true
 from pfpnas_api.kinds.metrics import Latency
 from pfpnas_api.scoring import (
     FrontPoint,
     Judgement,
+    front_point,
     insert_point,
     is_better,
     latency_threshold,
@@ -32,16 +33,23 @@ def finished_trials(experiment: NASExperiment, trials: Iterable[Trial]) -> list[
     return sorted(mine, key=lambda trial: (trial.status.finished_at or _BEFORE_ALL, trial.metadata.name))
 
 
-def front_latencies(finished: Sequence[Trial]) -> list[Latency]:
-    """Latencies of the trials on the measured Pareto front of all."""
-    measured = {trial.metadata.name: trial.status.metrics for trial in finished if _outcome(trial) != "Failed"}
-    latencies = {name: metrics.latency_milliseconds for name, metrics in measured.items() if metrics}
-    points = [
-        FrontPoint(metrics.accuracy, metrics.latency_milliseconds.p50, name)
-        for name, metrics in measured.items()
-        if metrics and metrics.accuracy is not None and metrics.latency_milliseconds is not None
-    ]
-    found = (latencies[point.key] for point in pareto_front(points))
+def front_of(objective: ObjectiveSpec, finished: Iterable[Trial]) -> tuple[FrontPoint, ...]:
+    """The measured Pareto front of all trials, by rising latency on its scale."""
+    return pareto_front([point for trial in finished if (point := _on_front(objective, trial)) is not None])
+
+
+def _on_front(objective: ObjectiveSpec, trial: Trial) -> FrontPoint | None:
+    if _outcome(trial) == "Failed":
+        return None
+    status = trial.status
+    return front_point(objective, status.metrics, violation=status.violation, key=trial.metadata.name)
+
+
+def latencies_of(front: Iterable[FrontPoint], finished: Sequence[Trial]) -> list[Latency]:
+    """Latencies of the front's trials; while it is empty, those of all that were measured."""
+    names = {point.key for point in front}
+    chosen = [trial for trial in finished if trial.metadata.name in names] or finished
+    found = (trial.status.metrics.latency_milliseconds for trial in chosen if trial.status.metrics)
     return [latency for latency in found if latency is not None]
 
 
@@ -113,9 +121,12 @@ def standard_error(metrics: TrialMetrics) -> float | None:
 
 
 def with_progress(
-    points: Sequence[Point], finished: Sequence[Trial], *, reference: float | None
+    points: Sequence[Point], finished: Sequence[Trial], *, objective: ObjectiveSpec, reference: float | None
 ) -> tuple[tuple[Point, ...], tuple[str, ...]]:
-    """The points with best, front and hypervolume so far, and the trials of the final front by rising latency."""
+    """The points with best, front and hypervolume so far, and the trials of the final front by rising latency.
+
+    Hypervolumes are judged from the `reference` latency, on the scale of the front (`front_point`).
+    """
     front: tuple[FrontPoint, ...] = ()
     best: tuple[str, Judgement] | None = None
     grown: list[Point] = []
@@ -124,8 +135,8 @@ def with_progress(
             judged = _judgement(point, violation=trial.status.violation or 0.0)
             if best is None or is_better(judged, best[1]):
                 best = (point.trial, judged)
-            if point.accuracy is not None and point.latency_p50 is not None:
-                front = insert_point(front, FrontPoint(point.accuracy, point.latency_p50, point.trial))
+        seen = _on_front(objective, trial)
+        front = insert_point(front, seen) if seen else front
         volume = relative_hypervolume(front, reference)
         so_far = {"best_so_far": best[0], "best_score_so_far": best[1].score} if best else {}
         grown.append(point.model_copy(update={**so_far, "hypervolume": volume}))

@@ -92,13 +92,17 @@ def _limit(x: Scale, limit: float) -> Markup:
 
 
 def _front(front: list[Point], x: Scale, y: Scale) -> Markup:
-    """A staircase: between two points of the front only what the faster one reaches is known to be possible."""
-    places = [(x(p.latency_p50 or 0), y(p.accuracy or 0)) for p in front]
+    """A staircase: between two points of the front only what the faster one reaches is known to be possible.
+
+    By multiples of the reference model the order may be another one than by milliseconds: it never steps back or down.
+    """
+    places = sorted((x(p.latency_p50 or 0), y(p.accuracy or 0)) for p in front)
     if not places:
         return Markup("")
     stairs = [places[0]]
     for place in places[1:]:
-        stairs += [(place[0], stairs[-1][1]), place]
+        if place[1] < stairs[-1][1]:
+            stairs += [(place[0], stairs[-1][1]), place]
     stairs.append((_AREA.right, stairs[-1][1]))
     whiskers = [_whisker(point, x, y) for point in front]
     return joined([path(stairs, kind="front"), *whiskers])

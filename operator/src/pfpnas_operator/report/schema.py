@@ -365,10 +365,12 @@ class Report(Model):
     points: tuple[Point, ...] = ()
     """Finished trials in the order of finishing."""
     front: tuple[str, ...] = ()
-    """Trials of the measured Pareto front, by rising latency."""
+    """Trials of the measured Pareto front, by rising latency (relative to the reference model where the limit is so);
+    what breaks another limit than the latency's has no place there."""
     hypervolume: float | None = None
     hypervolume_latency: float | None = None
-    """Its reference point: the latency limit, or the slowest of the front."""
+    """Its reference point: the latency limit, or the slowest of the front; a multiple of the reference model where the
+    limit is relative, else milliseconds."""
     baselines: tuple[Baseline, ...] = ()
     finalists: tuple[Finalist, ...] = ()
     predictors: Predictors | None = None
