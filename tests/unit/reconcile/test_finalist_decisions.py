@@ -141,15 +141,51 @@ def test_the_second_measurement_of_the_search_counts_too() -> None:
     assert done.predictor.repeats == 2  # first and second, and the two at the end
 
 
-@pytest.mark.parametrize("figures", [("OutOfMemory",), ((0.99, 1.0), "BackendFailed")])
-def test_a_finalist_that_fails_keeps_its_first_figures_with_the_reason(figures: Any) -> None:
+def test_a_finalist_that_cannot_be_measured_again_keeps_its_first_figures_with_the_reason() -> None:
     experiment, trial = searched(), TRIALS[0]
-    status = experiment_status(decide(experiment, trial, results=answers(experiment, trial, *figures)))
+    status = experiment_status(decide(experiment, trial, results=answers(experiment, trial, "OutOfMemory")))
     (finalist,) = status.finalists
-    assert finalist.reason == figures[-1]
+    assert finalist.reason == "OutOfMemory"
     assert finalist.ranked is not None
-    assert (finalist.ranked.accuracy, finalist.ranked.score) == (trial.status.metrics.accuracy, trial.status.score)
+    assert (finalist.ranked.accuracy, finalist.ranked.score) == (0.51, 0.51)
     assert status.best == finalist.ranked
+
+
+def test_what_was_measured_of_a_finalist_before_it_failed_counts() -> None:
+    experiment, trial = searched(), trial_of(1, 0.9)
+    results = answers(experiment, trial, (0.7, 6.0), "BackendFailed")
+    (finalist,) = experiment_status(decide(experiment, trial, results=results)).finalists
+    assert (finalist.reason, len(finalist.remeasurements)) == ("BackendFailed", 1)
+    assert finalist.ranked is not None
+    assert finalist.ranked.accuracy == pytest.approx(0.8)
+    assert finalist.ranked.score == pytest.approx(0.8)
+
+
+def test_one_that_could_not_be_measured_again_is_behind_those_that_were() -> None:
+    lucky, steady, slow = trial_of(1, 0.9), trial_of(2, 0.8), trial_of(3, 0.85, 9.9)
+    experiment = searched({"finalists": 2})
+    results = {
+        **answers(experiment, lucky, "BackendFailed"),
+        **answers(experiment, steady, (0.8, 5.0), (0.8, 5.0)),
+    }
+    best = experiment_status(decide(experiment, lucky, steady, results=results)).best
+    assert best is not None
+    assert best.trial == "digits-00002"
+    # What is known to break a limit is no better than what is only unconfirmed.
+    results = {
+        **answers(experiment, lucky, "BackendFailed"),
+        **answers(experiment, slow, (0.85, 12.0), (0.85, 12.0)),
+    }
+    best = experiment_status(decide(experiment, lucky, slow, results=results)).best
+    assert best is not None
+    assert best.trial == "digits-00001"
+
+
+def test_where_no_finalist_can_be_confirmed_the_next_takes_part() -> None:
+    lucky, next_one = trial_of(1, 0.9), trial_of(2, 0.8)
+    experiment = searched({"finalists": 1})
+    plan = decide(experiment, lucky, next_one, results=answers(experiment, lucky, "BackendFailed"))
+    assert list(finalists_of(plan)) == ["digits-00001", "digits-00002"]
 
 
 def test_a_measurement_that_is_lost_is_asked_for_again_but_not_for_ever() -> None:

@@ -41,7 +41,7 @@ def reopen(cycle: Cycle) -> None:
         cycle.note("TrialAdded", "a trial was added by hand: it is measured too")
     elif cycle.ended and _more_finalists(cycle):
         _undo_end(cycle)
-        cycle.note("FinalistsAdded", "more of the best are wanted than were measured again: the others are measured now")
+        cycle.note("FinalistsAdded", "more of the best are wanted than were measured again: they are now")
 
 
 def _more_finalists(cycle: Cycle) -> bool:

@@ -34,8 +34,8 @@ def planned_finalists(summary: Summary, known: Iterable[Finalist], *, most: int)
     """Who is measured again: the best that keep every limit; where none does, the closest one.
 
     Those `known` keep what was measured, and stay while there is room, whom a better trial or a smaller `most` has
-    displaced too: what was measured is not forgotten. When all of them turn out to break a limit, the next best takes
-    part too.
+    displaced too: what was measured is not forgotten. When none of them is confirmed to keep every limit, the next best
+    takes part too, up to `TOP` in all.
     """
     known = tuple(known)
     rows = {row.trial: row for row in known}
@@ -44,7 +44,7 @@ def planned_finalists(summary: Summary, known: Iterable[Finalist], *, most: int)
     chosen = [_row(contender, rows) for contender in line[:most]]
     earlier = [row for row in known if row.ranked is not None]
     for contender in line[most:]:
-        if any(row.ranked is None or row.ranked.feasible for row in (*chosen, *earlier)):
+        if any(row.ranked is None or _confirmed(row) for row in (*chosen, *earlier)):
             break
         chosen.append(_row(contender, rows))
     names = {row.trial for row in chosen}
@@ -64,10 +64,20 @@ def _row(contender: Contender, known: dict[str, Finalist]) -> Finalist:
     return Finalist(trial=name, remeasurements=there)
 
 
+def _confirmed(row: Finalist) -> bool:
+    """Whether a finalist keeps every limit by more than its first measurement."""
+    return row.ranked is not None and row.ranked.feasible and bool(row.remeasurements)
+
+
 def ranked_finalists(finalists: Sequence[Finalist]) -> list[RankedTrial]:
-    """The finalists by all their measurements, best first; of equal ones the one that was better before."""
-    ranked = [finalist.ranked for finalist in finalists if finalist.ranked is not None]
-    return sorted(ranked, key=order_key, reverse=True)
+    """The finalists by all their measurements, best first; of equal ones the one that was better before.
+
+    One that could not be measured again has but the figures that made a finalist of it, lucky ones maybe: it is behind
+    those that were, unless they break a limit.
+    """
+    ranked = [(row.ranked, bool(row.remeasurements)) for row in finalists if row.ranked is not None]
+    ordered = sorted(ranked, key=lambda row: (row[0].feasible, row[1], order_key(row[0])), reverse=True)
+    return [one for one, _ in ordered]
 
 
 def standing_best(summary: Summary, status: NASExperimentStatus, *, most: int) -> RankedTrial | None:
@@ -115,20 +125,22 @@ class Remeasuring:
             task = measure_task(self.observed.experiment, contender.artifact, self.reference, repetition=repetition)
             outcome = advance_measurement(self.observed, task, self.plan, attempts=finalist.attempts, now=self.now)
             if isinstance(outcome, MeasureFailed):
-                return _as_before(finalist, contender, outcome.reason)
+                return self._as_far(finalist, contender, outcome.reason)
             if not isinstance(outcome, Measured):
                 return finalist.model_copy(update={"attempts": outcome.attempts})
             measured = _remeasurement(outcome.result, repetition)
             if measured is None:
-                return _as_before(finalist, contender, "MetricUnavailable")
+                return self._as_far(finalist, contender, "MetricUnavailable")
             finalist = finalist.model_copy(
                 update={"remeasurements": (*finalist.remeasurements, measured), "attempts": 0}
             )
         return finalist.model_copy(update={"ranked": combined(self.observed, contender, finalist.remeasurements)})
 
-
-def _as_before(finalist: Finalist, contender: RankedTrial, reason: str) -> Finalist:
-    return finalist.model_copy(update={"reason": reason, "ranked": contender})
+    def _as_far(self, finalist: Finalist, contender: RankedTrial, reason: str) -> Finalist:
+        """A finalist with the measurements that are there: one more is not to be had."""
+        there = finalist.remeasurements
+        ranked = combined(self.observed, contender, there) if there else contender
+        return finalist.model_copy(update={"reason": reason, "ranked": ranked})
 
 
 def _remeasurement(result: MeasureResult, repetition: int) -> Remeasurement | None:
