@@ -14,6 +14,7 @@ from pfpnas_api.kinds.common import (
 )
 from pfpnas_api.kinds.experiment import (
     METRIC_UNITS,
+    MOST_FINALISTS,
     Constraint,
     ConvergenceSpec,
     Evaluation,
@@ -52,6 +53,7 @@ __all__ = [
     "DATASET_CLASSES",
     "GROUP",
     "METRIC_UNITS",
+    "MOST_FINALISTS",
     "VERSION",
     "Accuracy",
     "AccuracyPredictorSpec",

@@ -332,6 +332,10 @@ class Remeasurement(Model):
     accuracy: Accuracy | None = None
 
 
+MOST_FINALISTS = 10
+"""Those of the budget, 5 at most, and a reserve: of the next best, and of an earlier end."""
+
+
 class Finalist(Model):
     """One of the best trials, measured again at the end so that luck does not decide."""
 
@@ -385,8 +389,9 @@ class NASExperimentStatus(Model):
     """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
     predictor: PredictorStatus | None = None
     """The private predictors as they were last fitted, and how much of their error is noise."""
-    finalists: Annotated[tuple[Finalist, ...], Field(max_length=5)] = ()
-    """The best trials by their scores, measured again."""
+    finalists: Annotated[tuple[Finalist, ...], Field(max_length=MOST_FINALISTS)] = ()
+    """The best trials by their scores, measured again; more than budget.finalists where none of those keeps every
+    limit, and those of an earlier end."""
     evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=32)] = ()
     """The nets of the end first; then those of an earlier end, since no net is scored on the test split twice."""
     attempts: dict[str, Count] = Field(default={}, max_length=16)

@@ -135,14 +135,20 @@ def finish(cycle: Cycle) -> None:
     else:
         if best is not None:
             why = INFEASIBLE
-            again = ", measured again," if cycle.summary.best and cycle.summary.best.feasible else ""
-            text = f"no trial{again} meets every limit; the closest is {best.trial} ({best.architecture})"
+            text = f"{_nobody(cycle)}; the closest is {best.trial} ({best.architecture})"
         elif why != INFEASIBLE:
             why, text = NO_SUCCESS, f"no trial succeeded ({reasons(cycle.summary) or why}): {text}"
         cycle.put("Failed", TRUE, why, text)
         cycle.note(why, text, warning=True)
     cycle.update(finished_at=cycle.stamp.now)
     rest(cycle, ())
+
+
+def _nobody(cycle: Cycle) -> str:
+    """Who is known to break a limit: everybody, unless some seemed to keep them by their first measurement."""
+    if cycle.summary.best is None or not cycle.summary.best.feasible:
+        return "no trial meets every limit"
+    return f"no finalist meets every limit when measured again ({len(cycle.status.finalists)} measured)"
 
 
 def fail(cycle: Cycle, fault: Fault, active: Iterable[Trial]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pfpnas_api.kinds import NASExperiment, RankedTrial, Repeat, Trial, find_condition, is_true
+from pfpnas_api.kinds import MOST_FINALISTS, NASExperiment, RankedTrial, Repeat, Trial, find_condition, is_true
 from pfpnas_api.scoring import FrontPoint, insert_point, is_better, order_key
 from pfpnas_operator.reconcile.growth import Growth, Yardstick
 from pfpnas_operator.reconcile.noise import Noise
@@ -12,7 +12,7 @@ from pfpnas_operator.reconcile.origins import is_own
 FRONT_SHOWN = 20
 """Points of the front in a status."""
 
-TOP = 5
+TOP = MOST_FINALISTS
 """Best trials that are known by name: as many as may become finalists."""
 
 UNCOUNTED = frozenset({"Withdrawn"})
