@@ -362,8 +362,13 @@ def make_evaluations(best: RankedTrial) -> tuple[Evaluation, ...]:
     """The best and its four baselines on the test split."""
     latency = best.metrics.latency_milliseconds
     rows = (("best", 0.969, latency.p50 if latency else None), ("largest", 0.978, 1.31), ("smallest", 0.927, 0.42))
-    measured = [_evaluation(name, share, p50) for name, share, p50 in rows]
-    return (*measured, _evaluation("untrained", 0.902, None), _evaluation("rawPixels", 0.919, None))
+    scored = [_evaluation(name, share, p50) for name, share, p50 in rows]
+    of_best = {"architecture": best.architecture}
+    return (
+        *(one.model_copy(update=of_best) if one.name == "best" else one for one in scored),
+        _evaluation("untrained", 0.902, None).model_copy(update=of_best),
+        _evaluation("rawPixels", 0.919, None),
+    )
 
 
 def _evaluation(name: str, share: float, p50: float | None) -> Evaluation:

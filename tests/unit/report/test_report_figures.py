@@ -32,6 +32,10 @@ def finished(**options: object) -> tuple[NASExperiment, list[Trial]]:
     return with_result(experiment, trials), trials
 
 
+def changed(experiment: NASExperiment, **status: object) -> NASExperiment:
+    return experiment.model_copy(update={"status": experiment.status.model_copy(update=status)})
+
+
 def two_trials(*figures: tuple[float | None, float], limit: str | None = '"2.0"') -> tuple[NASExperiment, list[Trial]]:
     experiment = make_experiment(limit=limit)
     trials = [
@@ -137,6 +141,23 @@ def test_the_best_so_far_prefers_a_feasible_trial_over_a_higher_score() -> None:
     points = build_report(SUPERNET, with_result(experiment, trials), trials)["points"]
     assert [point["bestSoFar"] for point in points] == ["digits-0000", "digits-0001"]
     assert [point["bestScoreSoFar"] for point in points] == [0.99, 0.80]
+
+
+def test_test_figures_of_an_earlier_best_are_no_figures_of_the_new_one() -> None:
+    experiment, trials = two_trials((0.8, 0.5), (0.9, 0.6))
+    better = make_trial(2, SPACE.maximum(), experiment=experiment, space=SPACE, accuracy=0.95, p50=0.6, reference=0.5)
+    reopened = with_result(experiment, [*trials, better])
+    assert reopened.status.best is not None
+    reopened = changed(reopened, evaluations=experiment.status.evaluations)
+    report = build_report(SUPERNET, reopened, [*trials, better])
+    assert report["best"]["trial"] == better.metadata.name
+    assert report["best"]["testAccuracy"] is None
+    assert [row["name"] for row in report["baselines"]] == ["largest", "smallest", "rawPixels"]
+    assert {row["difference"] for row in report["baselines"]} == {None}
+    tested = make_evaluations(reopened.status.best)[0].model_copy(update={"name": "finalist"})
+    again = changed(reopened, evaluations=(*experiment.status.evaluations, tested))
+    assert tested.accuracy is not None
+    assert build_report(SUPERNET, again, [*trials, better])["best"]["testAccuracy"] == tested.accuracy.value
 
 
 def test_baselines_carry_the_difference_to_the_best_and_its_error() -> None:

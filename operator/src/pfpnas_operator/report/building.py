@@ -21,7 +21,7 @@ from pfpnas_api.scoring import reference_latency
 from pfpnas_api.scoring.metrics import excess, limited_value
 from pfpnas_api.spaces import cost
 from pfpnas_operator.report.anatomy import build_parts
-from pfpnas_operator.report.baselines import build_baselines
+from pfpnas_operator.report.baselines import as_found, build_baselines
 from pfpnas_operator.report.finalists import build_finalists
 from pfpnas_operator.report.forecasts import build_predictors
 from pfpnas_operator.report.notes import build_notes
@@ -65,7 +65,7 @@ def build_report(
     points = build_points(finished, best=ranked.trial if ranked else None)
     reference = reference_latency(objective, front)
     points, names = with_progress(points, finished, objective=objective, reference=reference)
-    status, feasible = experiment.status, ranked is None or ranked.feasible
+    status = experiment.status
     report = Report(
         **_state(experiment),
         ended=_ended(experiment),
@@ -80,7 +80,7 @@ def build_report(
         front=names,
         hypervolume=points[-1].hypervolume if points else None,
         hypervolume_latency=reference,
-        baselines=build_baselines(status.evaluations, feasible=feasible, other=other.experiment if other else None),
+        baselines=build_baselines(status.evaluations, best=ranked, other=other.experiment if other else None),
         finalists=build_finalists(status, points),
         predictors=build_predictors(status.predictor, finished, points),
         other_search=build_other(other, points, finished, reference=reference) if other else None,
@@ -192,7 +192,8 @@ def _counts(points: Sequence[Point], status: NASExperimentStatus) -> Counts:
 
 def _best(ranked: RankedTrial, experiment: NASExperiment, points: Iterable[Point]) -> Best:
     metrics, latency = ranked.metrics, ranked.metrics.latency_milliseconds
-    tested = next((e.accuracy for e in experiment.status.evaluations if e.name == "best"), None)
+    evaluation = as_found(experiment.status.evaluations, ranked.architecture)
+    tested = evaluation.accuracy if evaluation else None
     return Best(
         trial=ranked.trial,
         architecture=ranked.architecture,

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from pfpnas_api.kinds import Accuracy, Evaluation, NASExperimentStatus
+from pfpnas_api.kinds import Evaluation, NASExperimentStatus
 from pfpnas_api.kinds import Finalist as FinalistStatus
+from pfpnas_operator.report.baselines import as_found
 from pfpnas_operator.report.schema import Finalist, Point
 
 
@@ -19,7 +20,8 @@ def build_finalists(status: NASExperimentStatus, points: Iterable[Point]) -> tup
 
 
 def _row(finalist: FinalistStatus, point: Point, evaluations: Sequence[Evaluation], *, best: str | None) -> Finalist:
-    ranked, tested = finalist.ranked, _tested(point.architecture, evaluations)
+    ranked, evaluation = finalist.ranked, as_found(evaluations, point.architecture)
+    tested = evaluation.accuracy if evaluation else None
     latency = ranked.metrics.latency_milliseconds if ranked else None
     return Finalist(
         trial=finalist.trial,
@@ -38,9 +40,3 @@ def _row(finalist: FinalistStatus, point: Point, evaluations: Sequence[Evaluatio
         test_standard_error=tested.standard_error if tested else None,
         test_samples=tested.samples if tested else None,
     )
-
-
-def _tested(architecture: str, evaluations: Iterable[Evaluation]) -> Accuracy | None:
-    """The figure on the private test split; trials of one architecture are one net."""
-    scored = (e for e in evaluations if e.name in ("best", "finalist") and e.architecture == architecture)
-    return next((evaluation.accuracy for evaluation in scored if evaluation.accuracy), None)
