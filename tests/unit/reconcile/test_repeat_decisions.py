@@ -190,10 +190,26 @@ def test_the_floor_is_the_mean_difference_of_pairs_over_the_root_of_two() -> Non
     assert status.predictor.accuracy_noise_floor == pytest.approx((0.02 + 0) / 2 / 2**0.5)
 
 
-def test_a_device_that_drifts_as_a_whole_is_no_noise() -> None:
+RELATIVE = ({"metric": "Latency", "maxRelative": "5.0"},)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "floor"),
+    [(RELATIVE, 0.0), (({"metric": "Latency", "max": "20ms"},), 0.4 / 2**0.5), ((), 0.4 / 2**0.5)],
+    ids=["relative", "absolute", "none"],
+)
+def test_a_device_that_drifts_as_a_whole_is_noise_of_milliseconds_and_not_of_relative_latencies(
+    constraints: Any, floor: float
+) -> None:
     drifted = repeated(0, latency(10.0, 2.0), latency(15.0, 3.0), 0.8, 0.8)
-    noise = summary_of(drifted).noise
-    assert noise.latency_floor == pytest.approx(0)
+    noise = summary_of(drifted, experiment=make_experiment(constraints=constraints)).noise
+    assert noise.latency_floor == pytest.approx(floor)
+
+
+def test_without_a_reference_there_is_no_pair_of_relative_latencies() -> None:
+    pair = repeated(0, latency(10.0, 2.0), latency(15.0), 0.8, 0.8)
+    noise = summary_of(pair, experiment=make_experiment(constraints=RELATIVE)).noise
+    assert (noise.latencies, noise.accuracies) == (0, 1)
 
 
 def test_the_floor_does_not_depend_on_the_order() -> None:

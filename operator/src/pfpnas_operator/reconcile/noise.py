@@ -1,7 +1,7 @@
 """The noise floor: the error that a perfect predictor would show, judged by one noisy measurement a net."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pfpnas_api.kinds import Latency
 
@@ -13,6 +13,8 @@ _UNIT = 10**12
 class Noise:
     """Pairs of measurements of the same nets, in a few numbers."""
 
+    relative: bool = False
+    """Latencies are compared as multiples of the reference model, as they are predicted where the limit is relative."""
     latencies: int = 0
     """Pairs of latencies."""
     latency_sum: int = 0
@@ -25,8 +27,9 @@ class Noise:
         self, latencies: tuple[Latency | None, Latency | None], accuracies: tuple[float | None, float | None]
     ) -> "Noise":
         """One more pair; what only one of the two has is left out."""
-        timed, scored = relative_difference(*latencies), _difference(*accuracies)
-        return Noise(
+        timed, scored = self._relative_difference(*latencies), _difference(*accuracies)
+        return replace(
+            self,
             latencies=self.latencies + (timed is not None),
             latency_sum=self.latency_sum + round((timed or 0.0) * _UNIT),
             accuracies=self.accuracies + (scored is not None),
@@ -43,23 +46,19 @@ class Noise:
         """Mean absolute error of the accuracy; None without pairs."""
         return _floor(self.accuracy_sum, self.accuracies)
 
+    def _relative_difference(self, first: Latency | None, second: Latency | None) -> float | None:
+        """|a − b| over the mean of a and b.
+
+        What the whole device drifts by between the two takes the reference model along: it is noise of milliseconds,
+        and none of a relative latency.
+        """
+        a, b = (None if one is None else one.relative if self.relative else one.p50 for one in (first, second))
+        return None if a is None or b is None else abs(a - b) / ((a + b) / 2)
+
 
 def _floor(total: int, pairs: int) -> float | None:
     """The mean difference over √2: of two equally noisy values the difference has √2 times the spread of one."""
     return total / _UNIT / pairs / math.sqrt(2) if pairs else None
-
-
-def relative_difference(first: Latency | None, second: Latency | None) -> float | None:
-    """|a − b| over the mean of a and b: of the latencies relative to the reference model, where both have it.
-
-    What the whole device drifts by between the two is no noise of a measurement, and the reference takes it out.
-    """
-    if first is None or second is None:
-        return None
-    a, b = first.relative, second.relative
-    if a is None or b is None:
-        a, b = first.p50, second.p50
-    return abs(a - b) / ((a + b) / 2)
 
 
 def _difference(first: float | None, second: float | None) -> float | None:

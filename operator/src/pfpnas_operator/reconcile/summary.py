@@ -60,7 +60,11 @@ class Summary:
     @classmethod
     def of(cls, experiment: NASExperiment) -> "Summary":
         """That of an experiment without finished trials; to be built anew when its objective or budget changes."""
-        return cls(growth=Growth(yardstick=Yardstick.of(experiment.spec)))
+        limit = experiment.spec.objective.constraint("Latency")
+        return cls(
+            growth=Growth(yardstick=Yardstick.of(experiment.spec)),
+            noise=Noise(relative=limit is not None and limit.relative),
+        )
 
     @property
     def best(self) -> RankedTrial | None:
