@@ -43,12 +43,18 @@ def test_random_search_is_the_same_search_by_chance_to_its_end() -> None:
     experiment = make_experiment(
         tuner={"algorithm": "NSGA2", "seed": 7, "pseudoTrials": 300},
         objective={"goal": "0.9", "constraints": [{"metric": "Latency", "max": "2ms"}]},
-        budget={"maxTrials": 50, "parallelTrials": 3, "convergence": {"patience": 9}, "maxDurationSeconds": 60},
+        budget={
+            "maxTrials": 50,
+            "parallelTrials": 3,
+            "finalists": 4,
+            "convergence": {"patience": 9},
+            "maxDurationSeconds": 60,
+        },
         warmStartFrom=[{"name": "before"}],
     )
     spec = random_experiment(experiment, 17).spec
     assert (spec.tuner.algorithm, spec.tuner.seed, spec.tuner.pseudo_trials) == ("RandomSearch", 7, 0)
-    assert (spec.budget.max_trials, spec.budget.parallel_trials, spec.budget.finalists) == (17, 3, 1)
+    assert (spec.budget.max_trials, spec.budget.parallel_trials, spec.budget.finalists) == (17, 3, 4)
     assert (spec.budget.convergence, spec.budget.max_duration_seconds) == (None, None)
     assert (spec.objective.goal, spec.objective.constraints) == (None, experiment.spec.objective.constraints)
     assert (spec.target, spec.warm_start_from, spec.predictor.repeats) == (experiment.spec.target, (), "0")

@@ -109,9 +109,12 @@ def _share_store(place: RunFolder, folder: RunFolder) -> None:
 
 
 def random_experiment(experiment: NASExperiment, trials: int) -> NASExperiment:
-    """The same search by chance: every draw is measured once, and nothing ends it early."""
+    """The same search by chance: every draw is measured once, and nothing ends it early.
+
+    Its best is named as the search's own is: by the medians of as many finalists.
+    """
     spec = experiment.spec
-    budget = {"max_trials": trials, "max_duration_seconds": None, "convergence": None, "finalists": 1}
+    budget = {"max_trials": trials, "max_duration_seconds": None, "convergence": None}
     changed = {
         "tuner": TunerSpec(algorithm="RandomSearch", seed=spec.tuner.seed),
         "predictor": PredictionSpec(repeats="0"),
