@@ -194,7 +194,7 @@ def test_a_summary_counts_every_kind_of_end() -> None:
         grown = grown.add(trial)
     assert (grown.succeeded, grown.infeasible, grown.tuned, grown.next_index) == (31, 1, 33, 43)
     assert (grown.failed, grown.failures) == ({"Poisoned": 2, "Withdrawn": 1}, 1)
-    assert len(grown.front) == 31
+    assert len(grown.front) == 30  # what breaks a limit on something else than the latency has no place there
 
 
 def test_a_feasible_trial_is_better_than_any_infeasible_one() -> None:

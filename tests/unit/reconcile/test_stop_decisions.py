@@ -131,6 +131,26 @@ def test_a_device_that_drifts_makes_no_gain_of_relative_latencies() -> None:
     assert growth(absolute, *drifting).since == 0
 
 
+HUNGRY = {"energyMillijoules": 9.0}
+
+
+def test_what_breaks_a_hard_limit_is_no_gain_and_no_part_of_the_front() -> None:
+    limits = ({"metric": "Latency", "max": "10ms"}, {"metric": "Energy", "max": "5mJ"})
+    experiment = converging(constraints=limits)
+    good = trial_of(0, 0.5)
+    hungry = make_trial(1, "Succeeded", metrics=make_metrics(0.9, **HUNGRY), feasible=False, violation=0.8)
+    slow = trial_of(2, 0.9, 12.0, feasible=False, violation=0.2)
+    assert growth(experiment, good, hungry).since == 1
+    summary = summary_of(good, hungry, slow, experiment=experiment)
+    assert [ranked.trial for ranked in summary.front] == ["digits-00000", "digits-00002"]
+
+
+def test_what_failed_for_want_of_a_metric_is_no_gain() -> None:
+    experiment = converging(constraints=({"metric": "Energy", "max": "5mJ"},))
+    lacking = make_trial(1, "Failed", reason="MetricUnavailable", metrics=make_metrics(0.9))
+    assert growth(experiment, trial_of(0, 0.5), lacking).since == 1
+
+
 def test_without_a_limit_a_slower_and_better_one_is_a_gain_too() -> None:
     experiment = converging(constraints=())
     assert growth(experiment, trial_of(0, 0.5, 1.0), trial_of(1, 0.9, 10.0)).since == 0

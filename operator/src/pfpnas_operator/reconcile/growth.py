@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from pfpnas_api.kinds import NASExperimentSpec, Trial
+from pfpnas_api.kinds import NASExperimentSpec, ObjectiveSpec, Trial, is_true
 from pfpnas_api.quantities import DECIMAL
-from pfpnas_api.scoring import FrontPoint, hypervolume, insert_point
+from pfpnas_api.scoring import FrontPoint, front_point, hypervolume, insert_point
 
 MARGIN = 1.1
 """Without a latency limit areas are measured from so many times the slowest point: a new slowest one counts too."""
@@ -15,40 +15,33 @@ class Yardstick:
     """How a gain is measured.
 
     Attributes:
-        limit: Of the latency, in ms or as a multiple of the reference model; None where there is none.
-        relative: Latencies are multiples of the reference model, so that a device that drifts is no gain.
+        objective: Its limit on the latency is where areas are measured from; `front_point` says what counts.
         min_gain: Relative growth of the hypervolume that counts.
     """
 
-    limit: float | None
-    relative: bool
+    objective: ObjectiveSpec
     min_gain: float
 
     @classmethod
     def of(cls, spec: NASExperimentSpec) -> "Yardstick | None":
         """That of an experiment; None where nothing has to converge."""
-        convergence, limit = spec.budget.convergence, spec.objective.constraint("Latency")
+        convergence = spec.budget.convergence
         if convergence is None:
             return None
-        return cls(
-            limit=limit.limit if limit else None,
-            relative=limit is not None and limit.relative,
-            min_gain=DECIMAL.parse(convergence.min_gain),
-        )
+        return cls(objective=spec.objective, min_gain=DECIMAL.parse(convergence.min_gain))
 
     def point(self, trial: Trial) -> FrontPoint | None:
-        """A finished trial on this scale; None when it has no accuracy or no latency."""
-        metrics = trial.status.metrics
-        latency = metrics.latency_milliseconds if metrics else None
-        if metrics is None or metrics.accuracy is None or latency is None:
+        """A finished trial on this scale; None when it has no place on the front, one that failed among them."""
+        status = trial.status
+        if is_true(status.conditions, "Failed"):
             return None
-        value = latency.relative if self.relative else latency.p50
-        return None if value is None else FrontPoint(metrics.accuracy, value, trial.metadata.name)
+        return front_point(self.objective, status.metrics, violation=status.violation, key=trial.metadata.name)
 
     def gain(self, before: tuple[FrontPoint, ...], after: tuple[FrontPoint, ...]) -> float | None:
         """Relative growth from one front to another, both seen from the same point; None while there is no area."""
+        limit = self.objective.constraint("Latency")
         slowest = max((point.latency for point in (*before, *after)), default=0.0)
-        reference = self.limit or MARGIN * slowest
+        reference = limit.limit if limit else MARGIN * slowest
         old, new = (hypervolume(front, reference_latency=reference) for front in (before, after))
         if new <= 0:
             return None

@@ -1,10 +1,19 @@
 """What is known of the finished trials, kept incrementally: its cost does not grow with them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from pfpnas_api.kinds import MOST_FINALISTS, NASExperiment, RankedTrial, Repeat, Trial, find_condition, is_true
-from pfpnas_api.scoring import FrontPoint, insert_point, is_better, order_key
+from pfpnas_api.kinds import (
+    MOST_FINALISTS,
+    NASExperiment,
+    ObjectiveSpec,
+    RankedTrial,
+    Repeat,
+    Trial,
+    find_condition,
+    is_true,
+)
+from pfpnas_api.scoring import FrontPoint, front_point, insert_point, is_better, order_key
 from pfpnas_operator.reconcile.growth import Growth, Yardstick
 from pfpnas_operator.reconcile.noise import Noise
 from pfpnas_operator.reconcile.origins import is_own
@@ -32,6 +41,7 @@ class Summary:
     """Finished trials in a few numbers.
 
     Attributes:
+        objective: What they are judged by.
         succeeded: Measured and scored.
         infeasible: Of them, those outside a limit.
         failed: Number by reason.
@@ -40,11 +50,12 @@ class Summary:
         next_index: One above the largest index of the tuner's.
         warmed: Names of those of the warm start; their number is bounded by the fronts that they were taken from.
         top: The best, best first and every architecture once: feasible ones, then those closest to feasible.
-        front: Measured Pareto front, by rising latency.
+        front: Measured Pareto front of those that break no limit but the latency's, by rising latency.
         noise: How far second measurements are from the first ones.
         growth: Whether the front still grows.
     """
 
+    objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
     succeeded: int = 0
     infeasible: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +73,7 @@ class Summary:
         """That of an experiment without finished trials; to be built anew when its objective or budget changes."""
         limit = experiment.spec.objective.constraint("Latency")
         return cls(
+            objective=experiment.spec.objective,
             growth=Growth(yardstick=Yardstick.of(experiment.spec)),
             noise=Noise(relative=limit is not None and limit.relative),
         )
@@ -102,7 +114,7 @@ class Summary:
             succeeded=self.succeeded + 1,
             infeasible=self.infeasible + (not ranked.feasible),
             top=extend_top(self.top, Contender(ranked=ranked, repeat=trial.status.repeat)),
-            front=extend_front(self.front, ranked),
+            front=extend_front(self.front, ranked, objective=self.objective),
             noise=_with_repeat(self.noise, trial),
             growth=self.growth.add(trial),
         )
@@ -151,23 +163,20 @@ def extend_top(top: tuple[Contender, ...], new: Contender) -> tuple[Contender, .
     return (*others[:place], new, *others[place:])[:TOP]
 
 
-def extend_front(front: tuple[RankedTrial, ...], new: RankedTrial) -> tuple[RankedTrial, ...]:
-    """The Pareto front (accuracy up, latency down) with one more trial, by rising latency."""
-    latency = new.metrics.latency_milliseconds
-    if new.accuracy is None or latency is None:
+def extend_front(
+    front: tuple[RankedTrial, ...], new: RankedTrial, *, objective: ObjectiveSpec
+) -> tuple[RankedTrial, ...]:
+    """The Pareto front (accuracy up, latency down) with one more trial, if it has a place there; by rising latency."""
+    point = _point(objective, new)
+    if point is None:
         return front
     trials = {ranked.trial: ranked for ranked in (*front, new)}
-    points = insert_point(front_points(front), FrontPoint(new.accuracy, latency.p50, new.trial))
-    return tuple(trials[point.key] for point in points)
+    there = [known for known in (_point(objective, ranked) for ranked in front) if known is not None]
+    return tuple(trials[point.key] for point in insert_point(there, point))
 
 
-def front_points(front: Iterable[RankedTrial]) -> tuple[FrontPoint, ...]:
-    """Trials as points of a front; those without accuracy or latency are left out."""
-    return tuple(
-        FrontPoint(ranked.accuracy, ranked.metrics.latency_milliseconds.p50, ranked.trial)
-        for ranked in front
-        if ranked.accuracy is not None and ranked.metrics.latency_milliseconds is not None
-    )
+def _point(objective: ObjectiveSpec, ranked: RankedTrial) -> FrontPoint | None:
+    return front_point(objective, ranked.metrics, violation=ranked.violation, key=ranked.trial)
 
 
 def shown_front(front: tuple[RankedTrial, ...]) -> tuple[RankedTrial, ...]:
