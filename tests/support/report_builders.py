@@ -134,7 +134,10 @@ def make_trial(
     judged = judge(experiment.spec.objective, metrics)
     moment = START + timedelta(seconds=6 * index)
     status = TrialStatus(
-        conditions=(_condition("Succeeded", "Scored", ", ".join(judged.broken), moment),),
+        conditions=(
+            _condition("Measured", "Measured", "", moment),
+            _condition("Succeeded", "Scored", ", ".join(judged.broken), moment),
+        ),
         metrics=metrics,
         predicted=PredictedMetrics(public_accuracy=0.8),
         score=judged.score,

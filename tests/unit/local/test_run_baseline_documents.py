@@ -79,11 +79,11 @@ def test_baseline_shares_supernet_and_store_and_keeps_what_it_has(tmp_path: Path
     assert begin_random(folder, records).read()[1] == experiment, "its uid stays"
 
 
-def test_a_measurement_is_every_finished_trial_and_every_repeat() -> None:
-    records = _records(5)
-    trial = records.finished[0]
-    twice = trial.model_copy(update={"status": trial.status.model_copy(update={"repeat": Repeat()})})
-    assert measurements(Records.of(SUPERNET, records.experiment, [twice, *records.finished[1:]])) == 6
+def test_a_measurement_is_what_brought_figures_and_every_repeat() -> None:
+    experiment = make_experiment()
+    trials = simulated_trials(experiment, SPACE, count=5, failed=(3,))
+    twice = trials[0].model_copy(update={"status": trials[0].status.model_copy(update={"repeat": Repeat()})})
+    assert measurements(Records.of(SUPERNET, experiment, [twice, *trials[1:]])) == 5
 
 
 def test_searches_for_the_same_thing_can_be_compared_whatever_their_tuner() -> None:

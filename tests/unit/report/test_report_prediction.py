@@ -12,6 +12,7 @@ from pfpnas_api.kinds import Condition, LocalReference, NASExperiment, Predicted
 from pfpnas_operator.report import Report, build_report, comparison_lines, render_html, summary_lines
 from pfpnas_operator.report.forecasts import forecast_of
 from support.report_builders import (
+    START,
     Beside,
     make_experiment,
     make_predictor_status,
@@ -108,12 +109,23 @@ def test_every_refit_is_told_once_by_rising_labels() -> None:
     assert all(before["kendallTau"] < after["kendallTau"] for before, after in pairwise(refits))
 
 
-def test_trial_that_was_measured_twice_counts_as_two_measurements() -> None:
+def test_trial_that_was_measured_twice_counts_as_two_measurements_and_one_that_failed_as_none() -> None:
     experiment, trials = searched(count=11)
     report = build_report(SUPERNET, experiment, trials)
-    assert [point["measurements"] for point in report["points"]] == [1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13]
-    assert report["counts"]["measurements"] == 13
-    assert "13: 11 trials, 2 of them twice" in render_html(report)
+    assert [point["measurements"] for point in report["points"]] == [1, 2, 3, 4, 6, 6, 7, 8, 9, 11, 12]
+    assert report["counts"]["measurements"] == 12
+    assert "12: 10 trials, 2 of them twice" in render_html(report)
+
+
+def test_trials_that_failed_before_any_measurement_are_drawn_within_the_axes() -> None:
+    trials = simulated_trials(SEARCH, SPACE, count=6, failed=(5,))
+    failed = trials[5].model_copy(update={"status": trials[5].status.model_copy(update={"finished_at": START})})
+    text = render_html(build_report(SUPERNET, with_result(SEARCH, trials), [failed, *trials[:5]]))
+    drawn = text[text.index('<figure id="history">') :]
+    drawn = drawn[: drawn.index("<figcaption")]
+    left = [float(x) for x in re.findall(r'<path d="M([\d.]+)[^>]*class="failed"', drawn)]
+    assert left
+    assert min(left) >= 64
 
 
 def test_finalists_show_first_and_median_and_test() -> None:

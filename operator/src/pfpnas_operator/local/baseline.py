@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pfpnas_api.kinds import NASExperiment, PredictionSpec, Supernet, Trial, TunerSpec
+from pfpnas_api.kinds import NASExperiment, PredictionSpec, Supernet, TunerSpec
 from pfpnas_api.kinds.common import MAX_PARENT_NAME
 from pfpnas_operator.local.folder import FolderError, RunFolder
 from pfpnas_operator.local.observer import Records
+from pfpnas_operator.report.points import measured
 
 RANDOM = "random"
 """What to give for --baseline to have the search made."""
@@ -71,12 +72,8 @@ def _shown(value: Any) -> str:
 
 
 def measurements(records: Records) -> int:
-    """What a search has spent: finished trials, those that were measured twice counted twice."""
-    return sum(_spent(trial) for trial in records.finished)
-
-
-def _spent(trial: Trial) -> int:
-    return 2 if trial.status.repeat else 1
+    """What a search has measured: trials that failed without a figure are not counted, those measured twice twice."""
+    return sum(measured(trial) for trial in records.finished)
 
 
 def begin_random(folder: RunFolder, records: Records) -> RunFolder:

@@ -74,7 +74,7 @@ def build_report(
         setup=_setup(experiment, supernet),
         supernet=_supernet(supernet),
         threshold=threshold_of(experiment, latencies_of(front, finished)),
-        counts=_counts(points, status),
+        counts=_counts(points, finished, status),
         best=_best(ranked, experiment, points) if ranked else None,
         points=points,
         front=names,
@@ -173,7 +173,7 @@ def _supernet(supernet: Supernet) -> SupernetFigures:
     )
 
 
-def _counts(points: Sequence[Point], status: NASExperimentStatus) -> Counts:
+def _counts(points: Sequence[Point], finished: Iterable[Trial], status: NASExperimentStatus) -> Counts:
     outcomes, origins = Counter(point.outcome for point in points), Counter(point.origin for point in points)
     return Counts(
         finished=len(points),
@@ -183,6 +183,7 @@ def _counts(points: Sequence[Point], status: NASExperimentStatus) -> Counts:
         running=status.trials.running,
         accuracy_skipped=sum(point.accuracy_skipped for point in points),
         measurements=points[-1].measurements if points else 0,
+        measured_twice=sum(trial.status.repeat is not None for trial in finished),
         warm_started=origins["WarmStart"],
         by_hand=origins["User"],
         refused_results=status.refused_results,

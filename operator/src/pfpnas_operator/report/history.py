@@ -36,7 +36,8 @@ def draw_history(report: Report) -> Markup | None:
         return None
     other = report.other_search
     spent = max(points[-1].measurements, other.measurements if other else 0)
-    x = Scale(0.5, max(2, spent) + 0.5, _AREA.left, _AREA.right)
+    # From before the first measurement, where trials failed without one.
+    x = Scale(min(1, points[0].measurements) - 0.5, max(2, spent) + 0.5, _AREA.left, _AREA.right)
     y, low = _score_scale(scored, _scores(other))
     below = [point for point in scored if (point.score or 0.0) < low]
     shown = [point for point in scored if (point.score or 0.0) >= low]

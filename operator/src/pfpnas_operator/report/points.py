@@ -63,9 +63,14 @@ def threshold_of(experiment: NASExperiment, front: Sequence[Latency]) -> Thresho
     return Threshold(milliseconds=latency_threshold(objective, front), relative=relative)
 
 
+def measured(trial: Trial) -> int:
+    """Measurements that a trial brought: 0 where it failed without one, 2 where it was measured again."""
+    return is_true(trial.status.conditions, "Measured") + (trial.status.repeat is not None)
+
+
 def build_points(finished: Sequence[Trial], *, best: str | None) -> tuple[Point, ...]:
     """A point for every finished trial; progress and front are added by `with_progress`."""
-    spent = accumulate(2 if trial.status.repeat else 1 for trial in finished)
+    spent = accumulate(measured(trial) for trial in finished)
     return tuple(
         _point(trial, order, measurements=measurements, best=best)
         for order, (trial, measurements) in enumerate(zip(finished, spent, strict=True), start=1)

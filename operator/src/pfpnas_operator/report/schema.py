@@ -101,7 +101,7 @@ class Point(Model):
     order: int
     """Place in the order of finishing, from 1."""
     measurements: int
-    """Spent once this one had finished: its order, and one more for every trial so far that was measured twice."""
+    """Made once this one had finished: none where a trial failed before it was measured, two where it was repeated."""
     architecture: str
     origin: str
     outcome: Outcome
@@ -330,7 +330,8 @@ class Counts(Model):
     running: int
     accuracy_skipped: int
     measurements: int = 0
-    """Finished trials, those that were measured twice counted twice."""
+    """Of finished trials: those that failed without a figure are not counted, those that were measured twice twice."""
+    measured_twice: int = 0
     warm_started: int = 0
     """Trials that other experiments found best."""
     by_hand: int = 0

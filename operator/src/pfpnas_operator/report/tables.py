@@ -57,9 +57,10 @@ def _wishes(report: Report) -> list[tuple[str, str]]:
 
 def _answers(report: Report) -> list[tuple[str, str]]:
     counts, rows = report.counts, []
-    if counts.measurements > counts.finished:
-        twice = counts.measurements - counts.finished
-        rows.append(("Measurements", f"{counts.measurements}: {counts.finished} trials, {twice} of them twice"))
+    if counts.measurements != counts.finished:
+        trials = counts.measurements - counts.measured_twice
+        twice = f", {counts.measured_twice} of them twice" if counts.measured_twice else ""
+        rows.append(("Measurements", f"{counts.measurements}: {trials} trials{twice}"))
     if counts.refused_results or counts.replicates:
         text = f"{counts.refused_results} that can't be true or were not asked for, {counts.replicates} that came twice"
         rows.append(("Answers thrown away", text))
