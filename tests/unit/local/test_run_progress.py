@@ -151,10 +151,13 @@ def test_opening_of_a_resumed_run_says_what_is_done() -> None:
 
 
 def test_picture_of_the_search_tells_how_good_the_predictors_are() -> None:
-    status = PredictorStatus(labels=20, latency_mape=0.031, noise_floor=0.012, accuracy_mae=0.006, kendall_tau=0.8)
+    status = PredictorStatus(
+        labels=20, latency_mape=0.031, noise_floor=0.012, repeats=1, accuracy_mae=0.006, kendall_tau=0.8
+    )
     records = _records("Ready", reference=artifact("smallest"), predictor=status)
     shown = picture(records, observe(records.experiment), pace=Pace(), now=NOW)
-    assert shown.predictors == "latency off by 3.1% (noise 1.2%), accuracy by 0.60%, τ 0.80 from 20 measurements"
+    said = "latency off by 3.1% (noise 1.2% from 1 pair), accuracy by 0.60%, τ 0.80 from 20 measurements"
+    assert shown.predictors == said
     display, _, written = _display()
     with display:
         display.show(shown)

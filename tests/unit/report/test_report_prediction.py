@@ -272,6 +272,15 @@ def test_predictor_that_does_not_beat_macs_is_said() -> None:
     assert any("what the device drifts is no error of theirs" in note for note in notes)
 
 
+def test_noise_floor_is_the_error_of_a_perfect_predictor_and_comes_with_its_pairs() -> None:
+    experiment, trials = searched()
+    report = build_report(SUPERNET, experiment, trials)
+    assert any("(noise floor 1.1 % from 4 pairs)" in line for line in summary_lines(report))
+    text = render_html(report)
+    assert "noise floor: the mean error that a perfect predictor would show" in text
+    assert "noise floor from 4 pairs" in text
+
+
 def test_one_prediction_alone_can_be_drawn() -> None:
     experiment, trials = searched(count=9)
     report = build_report(SUPERNET, changed(experiment, predictor=None), trials)

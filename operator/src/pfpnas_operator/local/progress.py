@@ -16,7 +16,7 @@ from pfpnas_api.kinds import Finalist, PredictorStatus, RankedTrial, Supernet, i
 from pfpnas_operator.local.observer import Records
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.reconcile.finale import settled
-from pfpnas_operator.report.units import milliseconds
+from pfpnas_operator.report.units import milliseconds, pairs
 
 PLAIN_SECONDS = 20.0
 """Between two plain lines: often enough to see that it lives, seldom enough for a log."""
@@ -191,7 +191,8 @@ def predictor_text(status: PredictorStatus | None) -> str:
         return ""
     parts = []
     if status.latency_mape is not None:
-        floor = f" (noise {status.noise_floor:.1%})" if status.noise_floor is not None else ""
+        noise = status.noise_floor
+        floor = f" (noise {noise:.1%} from {pairs(status.repeats)})" if noise is not None else ""
         parts.append(f"latency off by {status.latency_mape:.1%}{floor}")
     if status.accuracy_mae is not None:
         parts.append(f"accuracy by {status.accuracy_mae:.2%}")

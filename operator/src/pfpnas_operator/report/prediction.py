@@ -9,7 +9,7 @@ from pfpnas_operator.report.frame import Area, grid_x, grid_y, key_box, key_dot,
 from pfpnas_operator.report.markup import Markup, circle, figure, joined, line, path, table, text
 from pfpnas_operator.report.scales import Scale, latency_scale, scale_for
 from pfpnas_operator.report.schema import Point, Predicted, Predictors, Report
-from pfpnas_operator.report.units import milliseconds, percent
+from pfpnas_operator.report.units import milliseconds, pairs, percent
 
 _LEFT = Area(left=64, top=44, right=458, bottom=330)
 _RIGHT = Area(left=546, top=44, right=936, bottom=330, name_at=494)
@@ -164,7 +164,7 @@ def _tip(mark: _Mark, said: Callable[[float | None], str]) -> str:
 def _legend(*, intervals: bool, floor: bool) -> Markup:
     entries = [(key_line("agreed"), "measured as predicted")]
     entries += [(key_line("whisker"), "90 % interval of the prediction")] if intervals else []
-    entries += [(key_box("floor"), "noise floor: two measurements of one net differ so much")] if floor else []
+    entries += [(key_box("floor"), "noise floor: the mean error that a perfect predictor would show")] if floor else []
     entries.append((key_dot("dot feasible"), "a trial, as it was predicted before its measurement"))
     return legend(entries)
 
@@ -199,7 +199,7 @@ def _table(predictors: Predictors) -> Markup:
     said = ["Mean errors, of the latency in per cent of it, of the accuracy in points"]
     said += [f"cross-validation on {predictors.labels} measurements"] if predictors.labels else []
     said += [f"Kendall τ of the joint score {predictors.kendall_tau:.2f}"] if predictors.kendall_tau is not None else []
-    said += [f"noise floor from {predictors.repeats} pairs"] if predictors.repeats else []
+    said += [f"noise floor from {pairs(predictors.repeats)}"] if predictors.repeats else []
     known = [row for row in rows if set(row[1:]) != {"–"}]
     return table(("What", "Latency", "Accuracy"), known, caption="; ".join(said))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pfpnas_operator.report.schema import Baseline, Best, Predictors, Reached, Report, read_report
-from pfpnas_operator.report.units import count, milliseconds, percent, percent_error, seconds, size
+from pfpnas_operator.report.units import count, milliseconds, pairs, percent, percent_error, seconds, size
 
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
@@ -52,7 +52,7 @@ def _predictors(predictors: Predictors) -> list[str]:
     parts = []
     if predictors.latency.error is not None:
         floor = predictors.latency.noise_floor
-        noise = f" (noise floor {percent(floor)})" if floor is not None else ""
+        noise = f" (noise floor {percent(floor)} from {pairs(predictors.repeats)})" if floor is not None else ""
         parts.append(f"latency off by {percent(predictors.latency.error)}{noise}")
     if predictors.accuracy.error is not None:
         parts.append(f"accuracy by {percent(predictors.accuracy.error, digits=2)}")

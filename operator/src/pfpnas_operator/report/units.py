@@ -80,3 +80,8 @@ def of_metric(metric: str, value: float) -> str:
     if metric == "Energy":
         return f"{significant(value)} mJ"
     return significant(value) if metric == "Cost" else count(value)
+
+
+def pairs(number: int) -> str:
+    """Pairs of measurements behind a noise floor: of two, it is hardly known."""
+    return f"{number} pair{'' if number == 1 else 's'}"
