@@ -12,6 +12,7 @@ from support.reconcile_builders import (
     condition,
     experiment_status,
     make_experiment,
+    make_finalist,
     make_metrics,
     make_trial,
     message_of,
@@ -173,9 +174,27 @@ def test_a_relaxed_convergence_or_none_goes_on(budget: dict[str, Any]) -> None:
     assert ("ConvergenceRelaxed" in {event.reason for event in plan.events}) is going
 
 
-def test_a_larger_budget_alone_does_not_undo_a_convergence() -> None:
-    over = condition("Searching", "Converged", status="False")
-    budget = {"maxTrials": 500, "convergence": {"patience": 3}}
-    experiment = make_experiment(budget=budget, search_finished_at=NOW, conditions=(over,))
-    plan = decide(experiment, trial_of(0, 0.8), *(trial_of(index, 0.5) for index in (1, 2, 3)))
+LARGER = [
+    ("Converged", {"convergence": {"patience": 3}}, {}, "relax budget.convergence"),
+    ("GoalReached", {}, {"objective": {"goal": "0.8"}}, "raise objective.goal"),
+    ("BudgetSpent", {"maxDurationSeconds": 30}, {}, "raise budget.maxDurationSeconds"),
+    ("BudgetSpent", {"maxTrials": 4, "parallelTrials": 9}, {}, "raise budget.maxTrials"),
+]
+
+
+@pytest.mark.parametrize(("ended_by", "budget", "more", "remedy"), LARGER)
+def test_a_changed_budget_that_is_not_enough_says_what_else_ends_the_search(
+    ended_by: str, budget: dict[str, Any], more: dict[str, Any], remedy: str
+) -> None:
+    over = (condition("Searching", ended_by, status="False"), condition("Succeeded"))
+    trials = [trial_of(0, 0.8), *(trial_of(index, 0.5) for index in (1, 2, 3))]
+    finalists = tuple(make_finalist(trial) for trial in trials[:3])
+    fields = {"search_finished_at": NOW, "finished_at": NOW, "conditions": over, "finalists": finalists, **more}
+    experiment = make_experiment(budget={"maxTrials": 500, **budget}, generation=2, observed_generation=1, **fields)
+    plan = decide(experiment, *trials)
     assert experiment_status(plan).search_finished_at == NOW
+    (event,) = plan.events
+    assert event.message.startswith("the search stays ended: ")
+    assert remedy in event.message
+    seen = experiment.model_copy(update={"status": experiment_status(plan)})
+    assert decide(seen, *trials).events == []

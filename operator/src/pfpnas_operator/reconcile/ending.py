@@ -18,7 +18,7 @@ from pfpnas_operator.reconcile.counting import count, predictor_figures
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.finale import Final, evaluate, settled
 from pfpnas_operator.reconcile.finalists import Remeasuring, planned_finalists, ranked_finalists, standing_best
-from pfpnas_operator.reconcile.stopping import REOPENED, end_of_search
+from pfpnas_operator.reconcile.stopping import REMEDIES, REOPENED, end_of_search
 from pfpnas_operator.reconcile.summary import Summary, reasons
 from pfpnas_operator.reconcile.trials import concluded, failed, is_measured
 
@@ -43,11 +43,27 @@ def reopen(cycle: Cycle) -> None:
         _undo_end(cycle)
         cycle.note("FinalistsAdded", "more of the best are wanted than were measured again: they are now")
 
+    elif cycle.ended and _changed(cycle):
+        _say_why_not(cycle)
+
+
+def _changed(cycle: Cycle) -> bool:
+    """Whether the spec is another one than when the search was finished."""
+    observed = cycle.experiment.status
+    return observed.search_finished_at is not None and observed.observed_generation != cycle.stamp.generation
+
+
+def _say_why_not(cycle: Cycle) -> None:
+    """A larger budget may not be enough: say what else ends the search, since whoever changed it waits for more."""
+    end = end_of_search(cycle.experiment, cycle.summary, started=cycle.summary.tuned, now=cycle.stamp.now)
+    if end is not None:
+        cycle.note(end.reason, f"the search stays ended: {end.message}; for more trials {REMEDIES[end.reason]}")
+
 
 def _more_finalists(cycle: Cycle) -> bool:
     """Whether, since the spec was changed, one is to be a finalist that was none."""
     observed, budget = cycle.experiment.status, cycle.experiment.spec.budget
-    if observed.search_finished_at is None or observed.observed_generation == cycle.experiment.metadata.generation:
+    if not _changed(cycle):
         return False
     wanted = planned_finalists(cycle.summary, observed.finalists, most=budget.finalists)
     return bool({row.trial for row in wanted} - {row.trial for row in observed.finalists})

@@ -15,6 +15,14 @@ REOPENED = {
 }
 """Ends of a search that a change of the spec may undo, with what is said then."""
 
+REMEDIES = {
+    "BudgetSpent": "raise budget.maxTrials",
+    "DurationSpent": "raise budget.maxDurationSeconds, which counts from the first trial on, pauses included",
+    "GoalReached": "raise objective.goal, or take it out",
+    "Converged": "relax budget.convergence, or take it out",
+}
+"""What makes a search go on that is over for this reason."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class End:
