@@ -239,6 +239,20 @@ def test_best_of_the_other_search_stands_beside_the_baselines() -> None:
     assert any(line.startswith("Found by RandomSearch: ") for line in summary_lines(report))
 
 
+def test_trials_that_the_tuner_did_not_propose_are_told_beside_the_other_search() -> None:
+    mine, theirs = by_scores(0.95, 0.90, 0.91), by_scores(0.92, 0.93, name="other")
+    for place, origin in enumerate(("WarmStart", "User", "User")):
+        spec = mine.finished[place].spec.model_copy(update={"origin": origin, "index": None})
+        mine.finished[place] = mine.finished[place].model_copy(update={"spec": spec})
+    notes = build_report(SUPERNET, mine.experiment, mine.finished, other=theirs)["notes"]
+    assert any("1 from other experiments and 1 made by hand" in note for note in notes), "the third came after that"
+    assert not any(
+        "tuner did not propose" in n for n in build_report(SUPERNET, mine.experiment, mine.finished)["notes"]
+    )
+    other = build_report(SUPERNET, theirs.experiment, theirs.finished, other=mine)["notes"]
+    assert not any("tuner did not propose" in note for note in other)
+
+
 def test_nothing_measured_is_nothing_to_compare_with() -> None:
     mine = by_scores(0.90)
     report = build_report(SUPERNET, mine.experiment, mine.finished, other=Beside(make_experiment(name="other"), []))

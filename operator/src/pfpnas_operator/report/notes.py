@@ -1,5 +1,6 @@
 """What the figures do not say by themselves, and a reader has to know before trusting them."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pfpnas_operator.report.schema import Baseline, Best, Report
@@ -131,3 +132,16 @@ def _beside(report: Report) -> Iterator[str]:
         f"The comparison with {other.algorithm} is of one search each, by scores of single measurements: another seed "
         "may turn it."
     )
+    yield from _brought(report, compared_at=other.compared_at)
+
+
+def _brought(report: Report, *, compared_at: int) -> Iterator[str]:
+    """Trials that the tuner compared has not proposed, though what they found is counted as this search's."""
+    origins = Counter(point.origin for point in report.points if point.measurements <= compared_at)
+    kinds = [("WarmStart", "from other experiments"), ("User", "made by hand")]
+    said = [f"{origins[origin]} {words}" for origin, words in kinds if origins[origin]]
+    if said:
+        yield (
+            f"This search's side of the comparison has trials that its tuner did not propose: {' and '.join(said)}. "
+            "What they found is no merit of the tuner."
+        )
