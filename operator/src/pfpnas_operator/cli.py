@@ -124,9 +124,9 @@ def report(
     """Write report.json and report.html of a run anew, also while it runs."""
 
     def write() -> int:
-        records = _records(folder)
-        other = given_baseline(baseline, records.supernet, records.experiment) if baseline else None
-        page = write_report(RunFolder(folder), records, baseline=other)
+        records, own = _records(folder), RunFolder(folder)
+        other = given_baseline(baseline, records.supernet, records.experiment, folder=own) if baseline else None
+        page = write_report(own, records, baseline=other)
         typer.echo(f"wrote {page} and {page.with_suffix('.json')}")
         return DONE
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from pfpnas_api.kinds import Supernet
 from pfpnas_operator.local import baseline_run
 from pfpnas_operator.local.ending import DONE, FAILED, INFEASIBLE, INTERRUPTED
 from pfpnas_operator.local.folder import FolderError, RunFolder
@@ -36,10 +37,17 @@ class Runs:
         return self.codes.pop(0)
 
 
-def _beside(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch, baseline: str = "random") -> tuple[int, str]:
+def _beside(
+    tmp_path: Path,
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+    baseline: str = "random",
+    *,
+    supernet: Supernet = SUPERNET,
+) -> tuple[int, str]:
     monkeypatch.setattr(baseline_run, "perform", runs)
     documents = tmp_path / "search.yaml"
-    documents.write_text(yaml.safe_dump_all([SUPERNET.document(), make_experiment().document()]))
+    documents.write_text(yaml.safe_dump_all([supernet.document(), make_experiment().document()]))
     request = RunRequest(
         paths=(documents,),
         out=tmp_path / "out",
@@ -100,3 +108,14 @@ def test_baseline_that_cannot_be_made_fails_after_the_search(tmp_path: Path, mon
     code, said = _beside(tmp_path, runs, monkeypatch)
     assert code == FAILED
     assert "The search itself has ended" in said
+
+
+def test_run_that_trains_its_own_weights_says_that_another_checkpoint_can_not_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = RunFolder(tmp_path / "other")
+    other.write_supernet(SUPERNET)
+    other.write_experiment(make_experiment())
+    fresh = make_supernet(trained=False)
+    _, said = _beside(tmp_path, Runs(FAILED), monkeypatch, baseline=str(other.root), supernet=fresh)
+    assert "both need the same checkpoint" in " ".join(said.split())

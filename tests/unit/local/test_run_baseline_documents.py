@@ -125,14 +125,20 @@ def test_other_weights_or_another_space_are_refused(tmp_path: Path) -> None:
     for number, (words, supernet) in enumerate(others.items()):
         folder = _written(RunFolder(tmp_path / str(number)), _records(0, supernet))
         with pytest.raises(FolderError, match="can't be compared with digits") as refused:
-            given_baseline(folder.root, SUPERNET, make_experiment())
+            given_baseline(folder.root, SUPERNET, make_experiment(), folder=RunFolder(tmp_path))
         assert words in str(refused.value)
         assert f"--baseline {folder.root}" in str(refused.value)
 
 
 def test_weights_that_are_not_trained_yet_are_passed_over(tmp_path: Path) -> None:
+    folder, own = _written(RunFolder(tmp_path / "other"), _records()), RunFolder(tmp_path / "own")
+    assert given_baseline(folder.root, make_supernet(trained=False), make_experiment(), folder=own).finished
+
+
+def test_run_is_not_its_own_baseline(tmp_path: Path) -> None:
     folder = _written(RunFolder(tmp_path), _records())
-    assert given_baseline(folder.root, make_supernet(trained=False), make_experiment()).finished
+    with pytest.raises(FolderError, match="that is the run itself; give the folder of another one"):
+        given_baseline(tmp_path / "logs" / "..", SUPERNET, make_experiment(), folder=folder)
 
 
 def test_report_shows_the_baseline_that_lies_in_the_folder(tmp_path: Path) -> None:

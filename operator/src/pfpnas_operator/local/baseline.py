@@ -30,12 +30,14 @@ def own_baseline(folder: RunFolder, records: Records) -> Records | None:
     return None if differences(records.supernet, records.experiment, other) else other
 
 
-def given_baseline(path: Path, supernet: Supernet, experiment: NASExperiment) -> Records:
-    """The run in a folder, checked.
+def given_baseline(path: Path, supernet: Supernet, experiment: NASExperiment, *, folder: RunFolder) -> Records:
+    """The run at a path, checked against the one in its own `folder`.
 
     Raises:
-        FolderError: there is none, or it can't be compared; names what differs.
+        FolderError: there is none, it is the run itself, or it can't be compared; names what differs.
     """
+    if path.resolve() == folder.root.resolve():
+        raise FolderError(f"--baseline {path}: that is the run itself; give the folder of another one")
     try:
         other = Records.of(*RunFolder(path).read())
     except FolderError as e:
@@ -87,7 +89,7 @@ def begin_random(folder: RunFolder, records: Records) -> RunFolder:
     """
     place = baseline_folder(folder)
     if place.has_documents():
-        given_baseline(place.root, records.supernet, records.experiment)
+        given_baseline(place.root, records.supernet, records.experiment, folder=folder)
     else:
         # The experiment last: a folder without it is begun anew.
         place.write_supernet(records.supernet)

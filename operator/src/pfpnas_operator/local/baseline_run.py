@@ -18,6 +18,12 @@ from pfpnas_operator.report import comparison_lines
 ENDED = (DONE, INFEASIBLE)
 """Exit codes of a search that has a result."""
 
+UNTRAINED = (
+    "--baseline {path}: whether it can be compared is only known once the supernet is trained here, since both need "
+    "the same checkpoint. If it turns out to be another one, the search keeps its result, and the run ends with code 1."
+)
+"""Said before a run that trains its own weights."""
+
 
 def perform_beside(request: RunRequest, voice: Voice, *, baseline: str) -> int:
     """Run the search, then the baseline (`random`, or the folder of a run), and return the exit code.
@@ -32,7 +38,9 @@ def perform_beside(request: RunRequest, voice: Voice, *, baseline: str) -> int:
     given = None if baseline == RANDOM else Path(baseline)
     if given is not None:
         supernet = Records.of(*folder.read()).supernet if folder.has_documents() else wanted.supernets[0]
-        given_baseline(given, supernet, wanted.experiments[0])
+        given_baseline(given, supernet, wanted.experiments[0], folder=folder)
+        if supernet.status.checkpoint is None:
+            voice.complain(UNTRAINED.format(path=given), style="yellow")
     code = perform(request, voice)
     if code not in ENDED:
         return code
@@ -49,7 +57,7 @@ def _beside(request: RunRequest, folder: RunFolder, config: Path | None, voice: 
     records = Records.of(*folder.read())
     other, code = None, DONE
     if given is not None:
-        other = given_baseline(given, records.supernet, records.experiment)
+        other = given_baseline(given, records.supernet, records.experiment, folder=folder)
     elif measurements(records):
         code = _random(request, folder, records, config, voice)
     write_report(folder, records, baseline=other)
