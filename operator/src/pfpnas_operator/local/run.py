@@ -80,7 +80,7 @@ def perform(request: RunRequest, voice: Voice) -> int:
         new = adopted(trials, [*records.finished, *records.active.values()], now=now)
         for trial in new:
             records.put(trial)
-        records.sources = read_sources(folder, records.experiment)
+        records.sources = read_sources(folder, records.experiment, supernet=records.supernet)
         if finished(records):
             voice.say(f"This run has ended already; its result, from {folder.root}:")
             return _after(folder, records, config, voice)

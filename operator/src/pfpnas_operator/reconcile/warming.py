@@ -15,6 +15,7 @@ from pfpnas_api.kinds import (
     TrialStatus,
     is_true,
 )
+from pfpnas_api.quantities import DECIMAL
 from pfpnas_api.spaces import ArchitectureError, SearchSpace
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.observed import ExperimentObserved
@@ -52,6 +53,19 @@ def has_searched(source: NASExperiment) -> bool:
     status = source.status
     ended = is_true(status.conditions, "Succeeded") or is_true(status.conditions, "Failed")
     return ended or status.search_finished_at is not None
+
+
+def unlike(supernet: Supernet, other: Supernet) -> str | None:
+    """Why an architecture of another Supernet is another net here, although its id reads the same; None if it is not.
+
+    Ids tell kernels, ratios, depths and resolutions: what of these is lacking here is found when an id is read.
+    """
+    mine, its = supernet.spec.search_space, other.spec.search_space
+    if mine.backbone != its.backbone:
+        return f"spec.searchSpace.backbone is {its.backbone} there, and {mine.backbone} here"
+    if DECIMAL.parse(mine.width_multiplier) != DECIMAL.parse(its.width_multiplier):
+        return f"spec.searchSpace.widthMultiplier is {its.width_multiplier} there, and {mine.width_multiplier} here"
+    return None
 
 
 def offered(observed: ExperimentObserved) -> Warm:
