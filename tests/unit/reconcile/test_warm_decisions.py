@@ -130,6 +130,22 @@ def test_the_search_waits_for_its_sources(there: list[NASExperiment], says: str)
     assert (plan.create_trials, status.started_at) == ([], None)
 
 
+def test_while_the_search_waits_nothing_is_kept_up_for_it() -> None:
+    experiment = make_experiment(sources=("a",), started_at=None, reference=None)
+    plan = reconcile_experiment(observe(experiment, jobs={}), NOW)
+    assert (plan.create_jobs, plan.builds) == ([], [])
+    there = {"a": source("a", 1)}
+    assert reconcile_experiment(observe(experiment, jobs={}, sources=there), NOW).create_jobs
+
+
+def test_two_that_wait_for_each_other_are_told_so() -> None:
+    other = make_experiment(name="a", sources=("digits",), started_at=None)
+    text = message_of(experiment_status(begin(other)), "Searching")
+    assert "NASExperiment a waits for digits in turn: take one of the two out" in text
+    searching = make_experiment(name="a", sources=("digits",))
+    assert "has not ended its search yet" in message_of(experiment_status(begin(searching)), "Searching")
+
+
 def test_a_source_that_failed_is_over_too() -> None:
     failed = source("a", 4, over=False)
     status = failed.status.model_copy(update={"conditions": (condition("Failed"),)})

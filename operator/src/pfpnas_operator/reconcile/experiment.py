@@ -72,14 +72,15 @@ def _decide(cycle: Cycle) -> None:
 
 
 def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> None:
+    lack = lacking(cycle.observed) if cycle.status.started_at is None else None
+    if lack is not None:
+        # Another search may take days: until it is over nothing is kept up for this one.
+        count(cycle, cycle.observed.active)
+        return cycle.put("Searching", FALSE, "WaitingForWarmStart", lack)
     fault = keep_jobs(cycle, supernet, checkpoint)
     if cycle.status.reference is None:
         fault = fault or build_reference(cycle, supernet, checkpoint)
         return fail(cycle, fault, cycle.observed.active) if fault else None
-    lack = lacking(cycle.observed) if cycle.status.started_at is None else None
-    if lack is not None:
-        count(cycle, cycle.observed.active)
-        return cycle.put("Searching", FALSE, "WaitingForWarmStart", lack)
     _begin(cycle)
     stepped = step_trials(cycle, supernet, checkpoint)
     fault = _fault(cycle, stepped) or fault

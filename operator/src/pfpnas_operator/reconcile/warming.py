@@ -42,10 +42,19 @@ def lacking(observed: ExperimentObserved) -> str | None:
     """Whom the search has to wait for, in words; None when every source is there and has searched."""
     wanted = [source.name for source in observed.experiment.spec.warm_start_from]
     absent = [name for name in wanted if name not in observed.sources]
-    unfinished = [name for name in wanted if name in observed.sources and not has_searched(observed.sources[name])]
+    present = [observed.sources[name] for name in wanted if name in observed.sources]
     parts = [f"no NASExperiment {name} in this namespace: create it, or take it out" for name in absent]
-    parts += [f"NASExperiment {name} has not ended its search yet" for name in unfinished]
+    parts += [_unfinished(source, observed.experiment) for source in present if not has_searched(source)]
     return f"spec.warmStartFrom: {'; '.join(parts)}" if parts else None
+
+
+def _unfinished(source: NASExperiment, experiment: NASExperiment) -> str:
+    """Why there is nothing of a source yet; two that wait for each other do so until somebody interferes."""
+    name, mine = source.metadata.name, experiment.metadata.name
+    in_turn = any(other.name == mine for other in source.spec.warm_start_from)
+    if in_turn and source.status.started_at is None:
+        return f"NASExperiment {name} waits for {mine} in turn: take one of the two out of the other's warmStartFrom"
+    return f"NASExperiment {name} has not ended its search yet"
 
 
 def has_searched(source: NASExperiment) -> bool:
