@@ -27,6 +27,7 @@ from support.report_builders import (
 
 SUPERNET = make_supernet()
 SPACE = SUPERNET.space()
+LEFT = ("SpaceExhausted", "NoFeasibleArchitecture")
 SEARCH = make_experiment(tuner={"algorithm": "TPE", "seed": 1, "pseudoTrials": 300})
 
 
@@ -158,6 +159,10 @@ def test_finalist_that_could_not_be_measured_again_says_why() -> None:
         ("GoalReached", "The search ended since its goal was reached: digits-3 scores 0.97."),
         ("Converged", "The search ended since it had converged: digits-3 scores 0.97."),
         ("Unheard", "The search ended since Unheard: digits-3 scores 0.97."),
+        *(
+            (reason, "The search ended since nothing that may be tried was left: digits-3 scores 0.97.")
+            for reason in LEFT
+        ),
     ],
 )
 def test_page_says_why_the_search_ended(reason: str, words: str) -> None:

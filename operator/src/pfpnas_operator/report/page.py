@@ -35,6 +35,8 @@ _ENDS = {
     "Converged": "it had converged",
     "DurationSpent": "its time was spent",
     "GoalReached": "its goal was reached",
+    "NoFeasibleArchitecture": "nothing that may be tried was left",
+    "SpaceExhausted": "nothing that may be tried was left",
 }
 
 
