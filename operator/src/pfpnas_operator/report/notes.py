@@ -86,7 +86,8 @@ def _measuring(report: Report) -> Iterator[str]:
         yield (
             f"The latency limit is {threshold.relative:g} times the reference model, measured beside each candidate. "
             f"The line at {milliseconds(threshold.milliseconds)} uses the median reference of the front's trials, so "
-            "a point close to it may lie on the other side by its own reference."
+            "a point close to it may lie on the other side by its own reference. The front and its hypervolume are "
+            "judged by the multiples."
         )
 
 

@@ -80,7 +80,11 @@ class Threshold(Model):
 
 
 class Forecast(Model):
-    """What the private predictors said of a trial before it was measured; intervals hold 90 % of the measurements."""
+    """What the private predictors said of a trial before it was measured; intervals hold 90 % of the measurements.
+
+    Where the latency's limit is relative, a multiple of the reference model was predicted. It is told in milliseconds
+    by the reference model that was measured beside the trial itself, which nobody could know before.
+    """
 
     labels: int | None = None
     """Measurements that they were fitted to."""
