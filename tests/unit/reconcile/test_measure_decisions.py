@@ -117,6 +117,17 @@ def test_the_third_claim_without_an_answer_is_the_last() -> None:
     assert (plan.tasks, plan.delete_tasks) == ([], ["4-0"])
 
 
+def test_a_task_whose_answers_were_all_refused_says_so_and_not_that_its_agent_died() -> None:
+    trial = make_trial(0, "Built", measureAttempts=MOST_ATTEMPTS - 1)
+    wrong = [{"latency": latency(5.0, 4.0)}]
+    refused = decide(trial=trial, lease=make_lease("Answered", age=0), answers=wrong)
+    assert experiment_status(refused).refused_results == 1
+    assert not refused.trial_status.get(NAME) or not reason_of(refused.trial_status[NAME], "Failed")
+    plan = decide(trial=trial, lease=make_lease("Answered", age=1000, entry="4-0"))
+    assert reason_of(plan.trial_status[NAME], "Failed") == "NoUsableAnswer"
+    assert "nothing that can be true (status.refusedResults)" in message_of(plan.trial_status[NAME], "Failed")
+
+
 def test_a_task_that_redis_lost_is_issued_again_and_not_counted() -> None:
     plan = decide(trial=make_trial(0, "Built", measureAttempts=1))
     assert len(plan.tasks) == 1

@@ -129,7 +129,7 @@ def advance_measurement(
     if lost is None:
         return Waiting(state="Measuring", attempts=attempts, agent=lease.consumer)
     plan.delete_tasks.append(lease.entry)
-    return _again(task, plan, attempts=attempts, why=lost)
+    return _again(task, plan, attempts=attempts, lost=lost)
 
 
 def _credible(observed: ExperimentObserved, task: MeasureTask, plan: Plan) -> tuple[ResultView, ...]:
@@ -165,23 +165,34 @@ def _may_skip(request: MeasurementRequest, latency: Latency | None) -> bool:
     return any(limit is not None and value is not None and value > limit * ROUNDING for limit, value in limits)
 
 
-def _lost(observed: ExperimentObserved, task: MeasureTask, lease: Lease, now: datetime) -> str | None:
-    """Why a claim is void, if it is."""
+@dataclass(frozen=True, kw_only=True)
+class _Lost:
+    """A claim that is void, and what is said when it was the last one."""
+
+    reason: Literal["Poisoned", "NoUsableAnswer"]
+    why: str
+
+
+def _lost(observed: ExperimentObserved, task: MeasureTask, lease: Lease, now: datetime) -> _Lost | None:
+    """Why a claim is void, if it is.
+
+    Of an answer that was refused nothing is left but the task that its agent has done with.
+    """
     held = now - lease.since
     if lease.state == "Answered":
-        return "its answer never arrived" if held > ANSWER_GRACE else None
+        why = "answered, but by nothing that can be true (status.refusedResults), or it was lost on its way"
+        return _Lost(reason="NoUsableAnswer", why=why) if held > ANSWER_GRACE else None
     if lease.consumer not in observed.agents:
-        return "its agent is gone" if held > CLAIM_GRACE else None
+        return _Lost(reason="Poisoned", why="its agent is gone") if held > CLAIM_GRACE else None
     if held > timedelta(seconds=task.measurement.deadline_seconds) + CLAIM_GRACE:
-        return "its agent did not answer in time"
+        return _Lost(reason="Poisoned", why="its agent did not answer in time")
     return None
 
 
-def _again(task: MeasureTask, plan: Plan, *, attempts: int, why: str) -> MeasureOutcome:
+def _again(task: MeasureTask, plan: Plan, *, attempts: int, lost: _Lost) -> MeasureOutcome:
     if attempts + 1 >= MOST_ATTEMPTS:
-        return MeasureFailed(
-            reason="Poisoned", message=f"claimed {attempts + 1} times without an answer: {why}", fault="Candidate"
-        )
+        text = f"claimed {attempts + 1} times without an answer that counts, the last time: {lost.why}"
+        return MeasureFailed(reason=lost.reason, message=text, fault="Candidate")
     _issue(task, plan)
     return Waiting(state="Queued", attempts=attempts + 1)
 
