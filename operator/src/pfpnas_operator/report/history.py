@@ -30,44 +30,63 @@ _HEIGHT = 476
 
 def draw_history(report: Report) -> Markup | None:
     """The figure with its table, or None while no trial has a score."""
-    points = report.points
-    scored = [point for point in points if point.score is not None]
+    scored = [point for point in report.points if point.score is not None]
     if not scored:
         return None
     other = report.other_search
+    y, low = _score_scale(scored, _scores(other))
+    best = report.points[-1].best_score_so_far
+    said = f"; the best is {best:.4f}." if best else "."
+    drawn = figure(
+        "history",
+        "Score over measurements",
+        f"Scores of {len(scored)} trials in the order of finishing{said}",
+        _drawing(report, y, low=low),
+        height=_HEIGHT,
+        legend=_legend(report.points, low=low, other=other),
+    )
+    verdict = [element("p", {"class": "verdict"}, f"{line}.") for line in compared(report)] if other else []
+    return joined([*verdict, drawn, details("When the best changed, as a table", _table(report))])
+
+
+def _drawing(report: Report, y: Scale, *, low: float) -> Markup:
+    points, other = report.points, report.other_search
     spent = max(points[-1].measurements, other.measurements if other else 0)
     # From before the first measurement, where trials failed without one.
     x = Scale(min(1, points[0].measurements) - 0.5, max(2, spent) + 0.5, _AREA.left, _AREA.right)
-    y, low = _score_scale(scored, _scores(other))
-    below = [point for point in scored if (point.score or 0.0) < low]
-    shown = [point for point in scored if (point.score or 0.0) >= low]
-    failed = [point for point in points if point.outcome == "Failed"]
-    shapes = [
-        grid_y(_AREA, y, lambda value: f"{value:.3g}", title="score", wanted=5),
-        _steps(_scores(other), x, y, low=low, kind="other-line"),
-        _steps([(p.measurements, p.best_score_so_far) for p in points], x, y, low=low, kind="so-far"),
+    return joined(
+        [
+            grid_y(_AREA, y, lambda value: f"{value:.3g}", title="score", wanted=5),
+            _steps(_scores(other), x, y, low=low, kind="other-line"),
+            _steps([(p.measurements, p.best_score_so_far) for p in points], x, y, low=low, kind="so-far"),
+            *_marks(points, x, y, low=low),
+            _hypervolume(points, other, x),
+        ]
+    )
+
+
+def _marks(points: Sequence[Point], x: Scale, y: Scale, *, low: float) -> list[Markup]:
+    """The trials; those below the axis, or without a score since they failed, at its lower edge."""
+    shown, below, failed = _placed(points, low=low)
+    edge = _AREA.bottom - 6
+    return [
         *(
             circle(x(p.measurements), y(p.score or 0.0), radius(len(points)), kind=point_kind(p), tip=tip(p))
             for p in shown
         ),
-        *(triangle(x(p.measurements), _AREA.bottom - 6, tip(p)) for p in below),
-        *(cross(x(p.measurements), _AREA.bottom - 6, tip(p)) for p in failed),
-        _hypervolume(points, other, x),
+        *(triangle(x(p.measurements), edge, tip(p)) for p in below),
+        *(cross(x(p.measurements), edge, tip(p)) for p in failed),
     ]
-    best = report.points[-1].best_score_so_far
-    description = f"Scores of {len(scored)} trials in the order of finishing" + (
-        f"; the best is {best:.4f}." if best else "."
+
+
+def _placed(points: Sequence[Point], *, low: float) -> tuple[list[Point], list[Point], list[Point]]:
+    """Trials by where they are drawn: at their score, below the axis, failed."""
+    scored = [point for point in points if point.score is not None]
+    return (
+        [point for point in scored if (point.score or 0.0) >= low],
+        [point for point in scored if (point.score or 0.0) < low],
+        [point for point in points if point.outcome == "Failed"],
     )
-    drawn = figure(
-        "history",
-        "Score over measurements",
-        description,
-        joined(shapes),
-        height=_HEIGHT,
-        legend=_legend(shown, below=bool(below), failed=bool(failed), other=other),
-    )
-    verdict = [element("p", {"class": "verdict"}, f"{said}.") for said in compared(report)] if other else []
-    return joined([*verdict, drawn, details("When the best changed, as a table", _table(report))])
 
 
 Steps = Sequence[tuple[int, float | None]]
@@ -122,7 +141,8 @@ def _hypervolume(points: Sequence[Point], other: OtherSearch | None, x: Scale) -
     return joined([grid, edge, path(stairs, kind="volume-edge"), axis, last])
 
 
-def _legend(shown: list[Point], *, below: bool, failed: bool, other: OtherSearch | None) -> Markup:
+def _legend(points: Sequence[Point], *, low: float, other: OtherSearch | None) -> Markup:
+    shown, below, failed = _placed(points, low=low)
     outcomes = {point.outcome for point in shown}
     entries = [(key_line("so-far"), "best so far")]
     entries += [(key_line("other-line"), f"the same of {other.algorithm}")] if other else []

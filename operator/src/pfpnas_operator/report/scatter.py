@@ -39,17 +39,12 @@ def draw_scatter(report: Report) -> Markup | None:
         grid_x(_AREA, x, lambda value: f"{value:g}", title="latency p50, ms"),
         grid_y(_AREA, y, lambda value: f"{value * 100:g} %", title="accuracy on the private validation split"),
         _front(front, x, y),
-        *(
-            circle(x(p.latency_p50 or 0), y(p.accuracy or 0), radius(len(rated)), kind=point_kind(p), tip=tip(p))
-            for p in sorted(rated, key=lambda p: (p.best, p.outcome == "Feasible"))
-        ),
-        *(triangle(x(p.latency_p50 or 0), _AREA.bottom - 7, tip(p)) for p in skipped),
-        *(_best(p, x, y) for p in rated if p.best),
+        *_marks(rated, skipped, x, y),
     ]
+    limited = f"; the latency limit is {milliseconds(limit)}" if limit else ""
     description = (
-        f"{len(rated)} measured trials; {len(front)} of them are on the Pareto front"
-        + (f"; the latency limit is {milliseconds(limit)}" if limit else "")
-        + ". The table below has the front's figures."
+        f"{len(rated)} measured trials; {len(front)} of them are on the Pareto front{limited}. "
+        "The table below has the front's figures."
     )
     drawn = figure(
         "scatter",
@@ -60,6 +55,18 @@ def draw_scatter(report: Report) -> Markup | None:
         legend=_legend(report, skipped=bool(skipped), limit=limit is not None),
     )
     return joined([drawn, details("The front as a table", _table(front))])
+
+
+def _marks(rated: list[Point], skipped: list[Point], x: Scale, y: Scale) -> list[Markup]:
+    """The trials: the best above the others, and what has no accuracy at the lower edge."""
+    return [
+        *(
+            circle(x(p.latency_p50 or 0), y(p.accuracy or 0), radius(len(rated)), kind=point_kind(p), tip=tip(p))
+            for p in sorted(rated, key=lambda p: (p.best, p.outcome == "Feasible"))
+        ),
+        *(triangle(x(p.latency_p50 or 0), _AREA.bottom - 7, tip(p)) for p in skipped),
+        *(_best(p, x, y) for p in rated if p.best),
+    ]
 
 
 def _latencies(points: list[Point]) -> list[float]:

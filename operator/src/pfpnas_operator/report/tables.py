@@ -140,36 +140,40 @@ def _remark(point: Point) -> str:
     return "; ".join(part for part in (what, whose) if part)
 
 
+_TRIALS = (
+    "Trial",
+    "Outcome",
+    "Score",
+    "Accuracy",
+    "p50",
+    "p90",
+    "of reference",
+    "FLOPs",
+    "Parameters",
+    "Remark",
+    "Architecture",
+)
+"""Columns of the table of all trials."""
+
+
 def trials_table(report: Report) -> Markup:
     """Every finished trial."""
-    rows = [
-        (
-            (point.trial, point.order),
-            point.outcome.lower(),
-            (f"{point.score:.4f}" if point.score is not None else "–", point.score),
-            (percent_error(point.accuracy, point.standard_error), point.accuracy),
-            (milliseconds(point.latency_p50), point.latency_p50),
-            (milliseconds(point.latency_p90), point.latency_p90),
-            (f"{point.latency_relative:.2f} ×" if point.latency_relative else "–", point.latency_relative),
-            (count(point.flops), point.flops),
-            (count(point.parameters), point.parameters),
-            _remark(point),
-            point.architecture,
-        )
-        for point in report.points
+    caption = "Finished trials in the order of finishing, on the validation split"
+    found = table(_TRIALS, [_trial(point) for point in report.points], caption=caption)
+    return details(f"{len(report.points)} finished trials as a table", found)
+
+
+def _trial(point: Point) -> list[str | tuple[str, object]]:
+    return [
+        (point.trial, point.order),
+        point.outcome.lower(),
+        _score(point.score),
+        (percent_error(point.accuracy, point.standard_error), point.accuracy),
+        (milliseconds(point.latency_p50), point.latency_p50),
+        (milliseconds(point.latency_p90), point.latency_p90),
+        (f"{point.latency_relative:.2f} ×" if point.latency_relative else "–", point.latency_relative),
+        (count(point.flops), point.flops),
+        (count(point.parameters), point.parameters),
+        _remark(point),
+        point.architecture,
     ]
-    head = (
-        "Trial",
-        "Outcome",
-        "Score",
-        "Accuracy",
-        "p50",
-        "p90",
-        "of reference",
-        "FLOPs",
-        "Parameters",
-        "Remark",
-        "Architecture",
-    )
-    found = table(head, rows, caption="Finished trials in the order of finishing, on the validation split")
-    return details(f"{len(rows)} finished trials as a table", found)
