@@ -54,6 +54,17 @@ def test_one_of_every_block_is_chosen(share: str, block: int) -> None:
     assert [index // block for index in picks] == list(range(200 // block))
 
 
+@pytest.mark.parametrize("share", ["0.03", "0.3", "0.4", "0.7", "0.95", "0.999"])
+def test_a_share_that_is_no_fraction_of_one_is_kept_all_the_same(share: str) -> None:
+    experiment = make_experiment(repeats=share, budget={"maxTrials": 1000})
+    assert sum(chosen(experiment, index) for index in range(1000)) == pytest.approx(1000 * float(share), abs=1)
+
+
+def test_a_raised_budget_moves_nothing_behind_the_first_block() -> None:
+    small, large = (make_experiment(repeats="0.05", budget={"maxTrials": trials}) for trials in (20, 200))
+    assert [chosen(small, index) for index in range(200)] == [chosen(large, index) for index in range(200)]
+
+
 def test_the_choice_is_spread_and_differs_between_experiments() -> None:
     experiment = make_experiment(repeats="0.05", budget={"maxTrials": 2000})
     places = {index % 20 for index in range(2000) if chosen(experiment, index)}

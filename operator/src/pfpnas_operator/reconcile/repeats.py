@@ -1,6 +1,10 @@
 """Blind repeats: which trials are measured twice. Only the pair says how much of a difference is noise."""
 
 import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, floor
 
 from pfpnas_api.kinds import NASExperiment, Repeat, Trial, TrialMetrics
 from pfpnas_api.messages import MeasureResult
@@ -17,19 +21,46 @@ def wants_repeat(experiment: NASExperiment, trial: Trial, metrics: TrialMetrics)
 
 
 def chosen(experiment: NASExperiment, index: int) -> bool:
-    """Whether an index is one of those measured twice: one of every block of round(1 / share) indices.
+    """Whether an index is one of those measured twice: of every block of ⌈1 / share⌉ indices one, now and then two.
 
-    Which one of a block is a hash of the experiment's uid and the block's number: nobody can tell beforehand, and an
-    operator that is started anew chooses alike. The first block ends with the budget, so that it holds a pair too.
+    Which of a block is a hash of the experiment's uid and the block's number: nobody can tell beforehand, and an
+    operator that is started anew chooses alike. The first block ends with the budget, so that it holds a pair too: when
+    a budget smaller than it is raised, one more may be chosen there.
     """
-    share = DECIMAL.parse(experiment.spec.predictor.repeats)
-    if share <= 0:
+    spec, block = experiment.spec, _Block.of(experiment.spec.predictor.repeats, index)
+    if block is None:
         return False
-    length = max(1, round(1 / share))
-    block = index // length
-    width = min(length, experiment.spec.budget.max_trials) if block == 0 else length
-    digest = hashlib.sha256(f"{experiment.metadata.uid} repeat {block}".encode()).digest()
-    return index == block * length + int.from_bytes(digest[:8]) % width
+    width = min(block.length, spec.budget.max_trials) if block.number == 0 else block.length
+    bounds = [part * width // block.pairs for part in range(block.pairs + 1)]
+    picks = (
+        low + _draw(f"{experiment.metadata.uid} repeat {block.number} {part}", high - low)
+        for part, (low, high) in enumerate(pairwise(bounds))
+    )
+    return index - block.number * block.length in picks
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """Neighbouring indices, and how many of them are measured twice."""
+
+    number: int
+    length: int
+    pairs: int
+
+    @classmethod
+    def of(cls, share: str, index: int) -> "_Block | None":
+        """That of an index; with those before it it holds the share, rounded down. None where the share is 0."""
+        exact = Fraction(str(DECIMAL.parse(share)))
+        if exact <= 0:
+            return None
+        length = ceil(1 / exact)
+        number = index // length
+        pairs = floor((number + 1) * length * exact) - floor(number * length * exact)
+        return cls(number=number, length=length, pairs=pairs)
+
+
+def _draw(seed: str, below: int) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) % below
 
 
 def repeat_of(result: MeasureResult) -> Repeat | None:
