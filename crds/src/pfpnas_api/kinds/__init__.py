@@ -14,24 +14,26 @@ from pfpnas_api.kinds.common import (
 )
 from pfpnas_api.kinds.experiment import (
     METRIC_UNITS,
-    MOST_FINALISTS,
     Constraint,
     ConvergenceSpec,
-    Evaluation,
-    Finalist,
     MeasurementSpec,
     NASExperiment,
     NASExperimentSpec,
-    NASExperimentStatus,
     ObjectiveSpec,
-    RankedTrial,
-    Remeasurement,
     TargetSpec,
-    TrialCounts,
     TunerSpec,
 )
 from pfpnas_api.kinds.metrics import Accuracy, Latency, TrialMetrics
 from pfpnas_api.kinds.prediction import PredictedMetrics, PredictionSpec, PredictorStatus, RegressionQuality
+from pfpnas_api.kinds.search import (
+    MOST_FINALISTS,
+    Evaluation,
+    Finalist,
+    NASExperimentStatus,
+    RankedTrial,
+    Remeasurement,
+    TrialCounts,
+)
 from pfpnas_api.kinds.supernet import (
     DATASET_CLASSES,
     AccuracyPredictorSpec,

@@ -23,8 +23,8 @@ class PredictionSpec(Model):
     exploration: Annotated[Decimal, Between(0, 1)] = "0.1"
     """Share of trials that are the tuner's own draw whatever the predictors say, 0 to 1: prediction alone sticks."""
     repeats: Annotated[Decimal, Between(0, 1)] = "0.05"
-    """Share of the trials that are measured twice, 0 to 1: no predictor can be better than such pairs agree. Above 0 one
-    trial at least, so that of a small maxTrials the share is larger; raising that later may add one."""
+    """Share of the trials that are measured twice, 0 to 1: no predictor can be better than such pairs agree. Above 0
+    one trial at least, so that of a small maxTrials the share is larger; raising that later may add one."""
 
 
 class PredictedMetrics(Model):
