@@ -142,33 +142,26 @@ class Observer:
 
     def experiment(self, now: datetime) -> ExperimentObserved:
         """What `reconcile_experiment` sees."""
-        records, jobs = self.records, self._jobs(now)
-        uid, pool = records.experiment.metadata.uid, records.experiment.spec.target.pool
-        self.bus.ensure_pool(pool)
-        self.bus.ensure_experiment(uid)
-        self._read_suggestions(uid)
-        supernets = (names.pretrain_job(records.supernet), names.fit_predictor_job(records.supernet))
+        records, jobs = self.records, self._own_jobs(now)
+        self._open(records.experiment)
         active = tuple(records.active.values())
-        answers = self.bus.results(pool)
-        tasks, foreign = self._tasks(pool, uid, now)
-        answers = self._still_there(pool, answers, tasks.keys() | foreign)
-        results = self._results(pool, answers, foreign)
+        tasks, results = self._measurements(records.experiment, now)
         observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
             active=active,
             summary=records.summary,
             untold=self.road.untold(records.finished),
-            jobs={name: job for name, job in jobs.items() if name not in supernets},
+            jobs=jobs,
             manifests=self._manifests(build_uids(records.experiment, records.supernet, active)),
-            builds=self._builds(uid, now),
+            builds=self._builds(records.experiment.metadata.uid, now),
             tasks=tasks,
             results=results,
             strange=self.issued.strange(
                 results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
             ),
             refused=self.refused,
-            agents=self.bus.agents(pool),
+            agents=self.bus.agents(records.experiment.spec.target.pool),
             suggestions=self.road.suggestions,
             predictor=self.road.predictor,
             sources=records.sources,
@@ -176,6 +169,28 @@ class Observer:
         )
         self.refused = 0
         return observed
+
+    def _open(self, experiment: NASExperiment) -> None:
+        """The experiment's streams are there, and what the tuner said is read."""
+        self.bus.ensure_pool(experiment.spec.target.pool)
+        self.bus.ensure_experiment(experiment.metadata.uid)
+        self._read_suggestions(experiment.metadata.uid)
+
+    def _own_jobs(self, now: datetime) -> dict[str, JobView]:
+        """Jobs of the experiment, without those of its Supernet."""
+        supernet = self.records.supernet
+        others = (names.pretrain_job(supernet), names.fit_predictor_job(supernet))
+        return {name: job for name, job in self._jobs(now).items() if name not in others}
+
+    def _measurements(
+        self, experiment: NASExperiment, now: datetime
+    ) -> tuple[dict[str, Lease], dict[str, tuple[ResultView, ...]]]:
+        """Leases of the experiment's tasks and answers to them, both by task; the answers are read first."""
+        pool = experiment.spec.target.pool
+        answers = self.bus.results(pool)
+        tasks, foreign = self._tasks(pool, experiment.metadata.uid, now)
+        answers = self._still_there(pool, answers, tasks.keys() | foreign)
+        return tasks, self._results(pool, answers, foreign)
 
     def _jobs(self, now: datetime) -> dict[str, JobView]:
         for name, uid in self.processes.uids().items():
