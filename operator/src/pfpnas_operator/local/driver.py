@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +29,9 @@ WAIT_MILLISECONDS = 500
 
 OUTAGE_SECONDS = 1.0
 """Between two tries while Redis is away."""
+
+SET_BACK = timedelta(seconds=1)
+"""A clock so far behind the cycle before was set back; less is what quick cycles get ahead of it."""
 
 MOST_REFUSALS = 10
 """A group that is gone with its server is made again in the next cycle; a right that is lacking stays lacking."""
@@ -109,6 +112,16 @@ def _stop(processes: Processes, agent: LocalAgent | None) -> None:
             agent.stop()
 
 
+def moment_after(last: datetime, *, clock: datetime) -> datetime:
+    """The time of a cycle: as exact as documents tell it, and never that of the cycle before.
+
+    Trials are read again in the order of their times: those that end in two cycles of one millisecond would change it.
+    A clock that was set back is believed all the same, lest every deadline waits until it is as late again.
+    """
+    told = clock.replace(microsecond=clock.microsecond // 1000 * 1000)
+    return told if last - told > SET_BACK else max(told, last + timedelta(milliseconds=1))
+
+
 class _Run:
     """One run's parts, wired together."""
 
@@ -136,6 +149,7 @@ class _Run:
             announce=announce,
         )
         self.bell, self.begun, self.moved = "0", False, False
+        self.now = datetime.fromtimestamp(0, UTC)
 
     def begin(self) -> None:
         """Forget what an earlier run of the same search left in a Redis that was given."""
@@ -156,7 +170,7 @@ class _Run:
 
     def cycle(self) -> None:
         """Look, decide, do."""
-        now = datetime.now(UTC)
+        now = self.now = moment_after(self.now, clock=datetime.now(UTC))
         self.executor.carry_out(reconcile_supernet(self.observer.supernet(now), now), now=now)
         observed: ExperimentObserved | None = None
         if self.records.supernet.status.predictor is not None:
