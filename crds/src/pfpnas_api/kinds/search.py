@@ -109,7 +109,8 @@ class NASExperimentStatus(Model):
     best: RankedTrial | None = None
     """The best feasible trial; while there is none, the one closest to feasible."""
     front: Annotated[tuple[RankedTrial, ...], Field(max_length=20)] = ()
-    """Measured Pareto front (accuracy against latency), at most 20 points, best scores first."""
+    """Measured Pareto front (accuracy against latency, relative to the reference model where the limit is) of the
+    trials that break no other limit, at most 20 points, best scores first."""
     hypervolume: float | None = None
     """Of the front, relative to (accuracy 0, the latency limit or the slowest measured), in 0…1."""
     predictor: PredictorStatus | None = None
