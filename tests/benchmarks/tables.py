@@ -17,7 +17,8 @@ is long: let nothing else run on the machine then.
 The wall time is simulated: each trial takes the seconds that its build and its measurement really took, so many at once
 as are dispatched, each on a worker and a device of its own; the tuner's seconds are added as they were measured.
 
-Columns, each the mean over the seeds with its standard error:
+Columns, each the mean over the seeds with its standard error; "(3 of 5)" behind it where only so many of the seeds have
+the figure, as when no trial kept the limit:
 
   top-1         accuracy on the private validation split of the best trial that keeps the limit
   best five     mean of the five best that keep it
@@ -196,7 +197,7 @@ def shown(setting: Setting, field: str, figures: Summaries) -> list[str]:
         _percent(figures["latency_mape"]),
         _number(figures["latency_tau"], 2),
         f"{spent} (best at {_number(found_at, 0)})",
-        f"{_number(figures['wall_seconds'], 1)} s (tuner {_number(figures['tuner_seconds'], 1)})",
+        f"{_number(figures['wall_seconds'], 1, unit=' s')} (tuner {_number(figures['tuner_seconds'], 1)})",
     ]
 
 
@@ -208,14 +209,14 @@ HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wal
 
 
 def _percent(summary: Summary | None) -> str:
-    return "–" if summary is None else f"{summary.text(2, scale=100)} %"
+    return "–" if summary is None else summary.text(2, scale=100, unit=" %")
 
 
-def _number(summary: Summary | None, digits: int) -> str:
-    return "–" if summary is None else summary.text(digits)
+def _number(summary: Summary | None, digits: int, *, unit: str = "") -> str:
+    return "–" if summary is None else summary.text(digits, unit=unit)
 
 
-def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> Iterator[dict[str, Any]]:
+def json_rows(number: str, setting: Setting, field: str, figures: Summaries, *, seeds: int) -> Iterator[dict[str, Any]]:
     """A row of a table as JSON rows, one a figure."""
     name = f"table {number}: {_name(setting, field)}, {field.replace('_', ' ')} {getattr(setting, field)}"
     for column, summary in figures.items():
@@ -229,6 +230,7 @@ def json_rows(number: str, setting: Setting, field: str, figures: Summaries) -> 
             "peer_figure": None,
             "standard_error": None if summary is None or summary.error is None else round(summary.error, 4),
             "seeds": 0 if summary is None else summary.seeds,
+            "seeds_asked": seeds,
         }
 
 
@@ -320,7 +322,7 @@ def _print_table(lab: Lab, number: str, given: argparse.Namespace, telling: Tell
     for setting, figures in zip(settings, summarised(lab, settings, given.seeds, tell=telling), strict=True):
         rows.append(shown(setting, field, figures))
         if given.json:
-            for row in json_rows(number, setting, field, figures):
+            for row in json_rows(number, setting, field, figures, seeds=given.seeds):
                 print(json.dumps(row, ensure_ascii=False), flush=True)
     if not given.json:
         print(f"\nTable {number}: {varied} ({given.seeds} seeds, mean ± standard error)\n")

@@ -60,11 +60,19 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over the seeds that have it, with its standard error; None of one seed."""
+    """A figure over the seeds that have it, with its standard error; None of one seed.
+
+    Attributes:
+        mean: Of those that have it.
+        error: Of the mean.
+        seeds: How many have it.
+        asked: How many there are: who has no figure may well be worse than who has, so a mean says what it left out.
+    """
 
     mean: float
     error: float | None
     seeds: int
+    asked: int
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> "Summary | None":
@@ -73,12 +81,13 @@ class Summary:
         if not len(known):
             return None
         error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else None
-        return cls(float(known.mean()), error, len(known))
+        return cls(float(known.mean()), error, len(known), len(values))
 
-    def text(self, digits: int, *, scale: float = 1.0) -> str:
-        """The mean and its error, both times `scale`."""
+    def text(self, digits: int, *, scale: float = 1.0, unit: str = "") -> str:
+        """The mean and its error, both times `scale`, and how many seeds have the figure where not all do."""
         error = "" if self.error is None else f" ± {scale * self.error:.{digits}f}"
-        return f"{scale * self.mean:.{digits}f}{error}"
+        some = "" if self.seeds == self.asked else f" ({self.seeds} of {self.asked})"
+        return f"{scale * self.mean:.{digits}f}{error}{unit}{some}"
 
 
 Summaries = dict[str, Summary | None]

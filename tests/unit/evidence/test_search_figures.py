@@ -61,5 +61,13 @@ def test_one_seed_has_no_error() -> None:
     assert (alone.text(1, scale=100), two.text(1, scale=100)) == ("50.0", "50.0 ± 10.0")
 
 
+def test_a_mean_says_when_seeds_are_missing_from_it() -> None:
+    some, all_of_them = Summary.of([0.4, None, 0.6]), Summary.of([0.4, 0.5, 0.6])
+    assert some is not None
+    assert all_of_them is not None
+    assert some.text(1, scale=100, unit=" %") == "50.0 ± 10.0 % (2 of 3)"
+    assert all_of_them.text(1, scale=100, unit=" %") == "50.0 ± 5.8 %"
+
+
 def test_columns_are_aligned() -> None:
     assert markdown_table(["a", "bb"], [["ccc", "d"]]) == "| a   | bb |\n| --- | -- |\n| ccc | d  |"
