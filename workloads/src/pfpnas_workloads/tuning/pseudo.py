@@ -15,6 +15,7 @@ from pfpnas_api.spaces import Architecture, GeneMatrix
 from pfpnas_workloads.tuning._base import Foresee, Observation, Origin, Tuner, fresh_seed, results
 from pfpnas_workloads.tuning.foretold import foretold
 from pfpnas_workloads.tuning.picks import Pool, best_first
+from pfpnas_workloads.tuning.refill import refilled
 from pfpnas_workloads.tuning.refit import LatestRefit, Refit, Refits
 from pfpnas_workloads.tuning.region import Region
 from pfpnas_workloads.tuning.worth import Forecast, forecast
@@ -91,8 +92,9 @@ class PseudoTrials(Tuner):
             return replace(expected, excess=np.hstack([expected.excess, self.region.excess(matrix)]))
 
         drawn = self.inner.draws(self.count, refit.results, seed=seed, foresee=foresee)
-        within = self.region.lowered(drawn, np.random.default_rng(seed))
-        matrix: GeneMatrix = np.unique(within, axis=0)
+        tried = self.region.matrix([trial.architecture for trial in refit.results])
+        rng = np.random.default_rng(seed)
+        matrix = refilled(self.region, drawn, count=self.count, tried=tried, rng=rng)
         return Pool(matrix, refit.predictors.predict(matrix))
 
     def _quality_of(self, refit: Refit) -> PredictorStatus:
