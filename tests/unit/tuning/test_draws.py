@@ -98,18 +98,28 @@ def test_before_the_first_result_there_are_draws_too(kind: type[Tuner]) -> None:
     assert len(kind(SPACE, seed=0).draws(50, [], seed=1, foresee=few_macs)) >= 8
 
 
-def test_nsga2_ends_with_a_front_within_the_limits_and_spends_no_more_than_it_may() -> None:
+def test_nsga2_gives_all_that_it_had_predicted_and_spends_no_more_than_it_may() -> None:
     asked_for = []
 
     def counted(matrix: GeneMatrix) -> Forecast:
-        asked_for.append(len(matrix))
+        asked_for.append(matrix)
         return few_macs(matrix)
 
     drawn = NSGA2(SPACE, seed=0).draws(1000, history(20), seed=1, foresee=counted)
-    assert sum(asked_for) <= 1000
-    forecast = few_macs(drawn)
-    assert (forecast.excess <= 0).all()
-    order = np.argsort(forecast.latency)
-    assert (np.diff(forecast.accuracy[order]) >= 0).mean() > 0.9, "along a front more latency buys more accuracy"
+    assert len(asked_for) == 20, "generations"
+    np.testing.assert_array_equal(drawn, np.concatenate(asked_for))
+    assert 900 < len(drawn) <= 1000
+
+
+def test_nsga2_breeds_towards_the_front_within_the_limits() -> None:
+    drawn = NSGA2(SPACE, seed=0).draws(1000, history(20), seed=1, foresee=few_macs)
+    first, last = few_macs(drawn[:200]), few_macs(drawn[-200:])
+    kept = [(forecast.excess <= 0).mean() for forecast in (first, last)]
+    assert kept[1] > max(kept[0], 0.6)
     uniform = few_macs(RandomSearch(SPACE, seed=0).draws(1000, [], seed=1, foresee=no_forecast))
-    assert forecast.accuracy.max() > uniform.accuracy[uniform.excess[:, 0] <= 0].max()
+    assert best_within(last) > best_within(uniform)
+
+
+def best_within(forecast: Forecast) -> float:
+    """The best accuracy of what keeps the limit."""
+    return float(forecast.accuracy[forecast.excess[:, 0] <= 0].max())

@@ -68,8 +68,8 @@ class NSGA2(Tuner):
         for _ in range(1, count // size):
             if evolution.has_next():  # not where every child is there already: the space is small
                 evolution.next()
-        population: GeneMatrix = evolution.pop.get("X").astype(np.int8)
-        return canonical(self.space, population)
+        # All generations, since all are predicted: the last alone is a front, narrower than what promises a gain.
+        return canonical(self.space, np.concatenate([first, *problem.judged]))
 
     def _first(self, size: int, history: Sequence[Observation], *, rng: np.random.Generator) -> GeneMatrix:
         """The first generation: the measured front, at most half of it, and uniform draws."""
@@ -119,10 +119,13 @@ class _Genes(Problem):  # type: ignore[misc]  # pymoo has no types
             n_var=len(highest), n_obj=2, n_ieq_constr=constraints, xl=np.zeros_like(highest), xu=highest, vtype=int
         )
         self._foresee = foresee
+        self.judged: list[GeneMatrix] = []
+        """What the predictors were asked, one matrix a generation."""
 
     def _evaluate(self, x: NDArray[np.int_], out: dict[str, FloatArray], *_: object, **__: object) -> None:
         assert self._foresee is not None  # measured populations come evaluated
-        expected = self._foresee(x.astype(np.int8))
+        self.judged.append(x.astype(np.int8))
+        expected = self._foresee(self.judged[-1])
         out["F"] = _minimised(expected)
         out["G"] = expected.excess
 
