@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DESIGN_SUGGESTIONS: Final = 8
 """The first suggestions are a design that fills the space: a model needs something to learn from. With 8 the best of 40
-of plain annealing was better than with 10 or 12 (mean of 8 seeds on a closed form), and 6 leave a predictor too few."""
+of plain annealing was better than with 10 or 12 (mean of 8 seeds on a closed form)."""
 
 RESULTS_NEEDED: Final = 4
 """With fewer results than this there is no good and bad to tell apart, however many trials are under way."""
