@@ -3,16 +3,17 @@
     uv run python tests/benchmarks/tables.py [--seeds 5] [--table I|II|III]
 
 Table I varies the trials dispatched at once (2, 4, 12, 24), Table II the pseudo trials a refit (0 is the plain tuner),
-both for TPE, RandomSearch and Anneal, and for NSGA2 beside them; Table III varies the latency limit as a multiple of
-the smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300 pseudo
-trials and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
+both for TPE, RandomSearch and Anneal, the second for NSGA2 beside them; Table III varies the latency limit as a
+multiple of the smallest subnet's, for TPE and for plain random search. What a table does not vary is 4 dispatched, 300
+pseudo trials and a limit of 1.6. Every search may measure 40 subnets of the quick start's supernet.
 
 Real are the supernet (trained once, or taken from a finished run by --run), the tuner with its predictors, and every
 subnet's figures: accuracy on the private digits by the agent's own head, and two measurements of the latency beside
 the smallest subnet's, each in a process of its own on this machine's processor. A subnet is measured when the first
 search wants it and kept in --cache; every search draws one of its two latencies. Whole searches are kept too, as long
 as the code that they depend on does not change. So an interrupted command goes on where it was, and only the first one
-is long: let nothing else run on the machine then.
+is long: let nothing else run on the machine then. A seed's searches are all done before the next seed's begin: what an
+interrupted command has finished is printed at once by one with fewer --seeds.
 
 The wall time is simulated: each trial takes the seconds that its build and its measurement really took, so many at once
 as are dispatched, each on a worker and a device of its own; the tuner's seconds are added as they were measured.
@@ -34,7 +35,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,7 @@ from pfpnas_api.spaces import Architecture
 from pfpnas_workloads.prediction import AccuracyPredictor
 from support.markdown import markdown_table
 from support.replayed_search import Replay, Yield, replay
-from support.search_figures import Figures, Summaries, Summary, figures_of
+from support.search_figures import Figures, Summaries, Summary, figures_of, in_whole_seeds
 from support.subnet_table import SubnetTable
 from support.trained_supernet import NotTrained, TrainedSupernet, from_run, train
 
@@ -60,7 +61,9 @@ CACHE = ROOT / "runs" / "tables"
 TRIALS = 40
 """Measurements a search may spend."""
 
-TUNERS = ("TPE", "RandomSearch", "Anneal", "NSGA2")
+TUNERS = ("TPE", "RandomSearch", "Anneal")
+"""The paper's."""
+
 DISPATCHED = (2, 4, 12, 24)
 PSEUDO_TRIALS = (0, 10, 150, 300, 1000)
 LIMITS = ("1.2", "1.4", "1.6", "2.0")
@@ -94,7 +97,7 @@ TABLES: dict[str, tuple[str, str, tuple[Setting, ...]]] = {
     "II": (
         "pseudo trials",
         "pseudo_trials",
-        tuple(Setting(tuner, pseudo_trials=count) for tuner in TUNERS for count in PSEUDO_TRIALS),
+        tuple(Setting(tuner, pseudo_trials=count) for tuner in (*TUNERS, "NSGA2") for count in PSEUDO_TRIALS),
     ),
     "III": (
         "latency limit, × the smallest subnet",
@@ -175,14 +178,17 @@ class Lab:
         return Yield(metrics, subnet.build_seconds + (subnet.latency_seconds if skipped else subnet.whole_seconds))
 
 
-def summarised(lab: Lab, settings: Sequence[Setting], seeds: int, *, tell: "Telling") -> Iterator[Summaries]:
-    """Every row's figures over the seeds."""
-    for setting in settings:
-        found = []
-        for seed in range(seeds):
-            found.append(lab.figures(setting, seed))
-            tell.search(setting, seed, lab.subnets)
-        yield {name: Summary.of([figures[name] for figures in found]) for name in COLUMNS}
+def searched(lab: Lab, numbers: Sequence[str], seeds: int) -> dict[Setting, list[Figures]]:
+    """The figures of every row of some tables, by seed; a row that several tables have is searched once."""
+    settings = list(dict.fromkeys(setting for number in numbers for setting in TABLES[number][2]))
+    telling = Telling(len(settings) * seeds)
+
+    def search(setting: Setting, seed: int) -> Figures:
+        found = lab.figures(setting, seed)
+        telling.search(setting, seed, lab.subnets)
+        return found
+
+    return in_whole_seeds(search, settings, seeds=seeds)
 
 
 def shown(setting: Setting, field: str, figures: Summaries) -> list[str]:
@@ -304,9 +310,9 @@ def main() -> int:
         say(str(e))
         return 1
     chosen = given.table or list(TABLES)
-    telling = Telling(sum(len(TABLES[number][2]) for number in chosen) * given.seeds)
+    found = searched(lab, chosen, given.seeds)
     for number in chosen:
-        _print_table(lab, number, given, telling)
+        _print_table(number, found, given)
     subnets, noise = lab.subnets, lab.subnets.noise
     say(
         f"{time.monotonic() - started:.0f} s in all; {subnets.measured_now} subnets measured now in "
@@ -316,10 +322,11 @@ def main() -> int:
     return 0
 
 
-def _print_table(lab: Lab, number: str, given: argparse.Namespace, telling: Telling) -> None:
+def _print_table(number: str, found: Mapping[Setting, list[Figures]], given: argparse.Namespace) -> None:
     varied, field, settings = TABLES[number]
     rows = []
-    for setting, figures in zip(settings, summarised(lab, settings, given.seeds, tell=telling), strict=True):
+    for setting in settings:
+        figures = {name: Summary.of([one[name] for one in found[setting]]) for name in COLUMNS}
         rows.append(shown(setting, field, figures))
         if given.json:
             for row in json_rows(number, setting, field, figures, seeds=given.seeds):

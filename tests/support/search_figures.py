@@ -1,8 +1,9 @@
 """What tables show of a search, and of several over their seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from support.replayed_search import Replay, ReplayedTrial
 BEST = 5
 
 Figures = dict[str, float | None]
+
+Row = TypeVar("Row", bound=Hashable)
 
 
 def figures_of(found: Replay) -> Figures:
@@ -92,3 +95,17 @@ class Summary:
 
 Summaries = dict[str, Summary | None]
 """By figure."""
+
+
+def in_whole_seeds(
+    search: Callable[[Row, int], Figures], rows: Sequence[Row], *, seeds: int
+) -> dict[Row, list[Figures]]:
+    """Figures of every row by seed; a seed is finished for all rows before the next begins.
+
+    So whatever ends a long command, the seeds that are done are done for all rows, and these can be compared.
+    """
+    found: dict[Row, list[Figures]] = {row: [] for row in rows}
+    for seed in range(seeds):
+        for row in rows:
+            found[row].append(search(row, seed))
+    return found

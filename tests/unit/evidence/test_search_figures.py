@@ -6,7 +6,7 @@ from pfpnas_api.kinds import Latency, PredictedMetrics, TrialMetrics
 from pfpnas_api.scoring import Judgement
 from support.markdown import markdown_table
 from support.replayed_search import Replay, ReplayedTrial
-from support.search_figures import Summary, figures_of
+from support.search_figures import Figures, Summary, figures_of, in_whole_seeds
 
 
 def trial(
@@ -67,6 +67,18 @@ def test_a_mean_says_when_seeds_are_missing_from_it() -> None:
     assert all_of_them is not None
     assert some.text(1, scale=100, unit=" %") == "50.0 ± 10.0 % (2 of 3)"
     assert all_of_them.text(1, scale=100, unit=" %") == "50.0 ± 5.8 %"
+
+
+def test_a_seed_is_finished_for_all_rows_before_the_next_begins() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def search(row: str, seed: int) -> Figures:
+        asked.append((row, seed))
+        return {"top1": float(f"{seed}.{len(row)}")}
+
+    found = in_whole_seeds(search, ["a", "bb"], seeds=2)
+    assert asked == [("a", 0), ("bb", 0), ("a", 1), ("bb", 1)]
+    assert found == {"a": [{"top1": 0.1}, {"top1": 1.1}], "bb": [{"top1": 0.2}, {"top1": 1.2}]}
 
 
 def test_columns_are_aligned() -> None:
