@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pfpnas_api.messages import LogEntry
 from pfpnas_api.spaces import Architecture, ArchitectureError, SearchSpace
 from pfpnas_workloads.tuning._base import Observation
+from pfpnas_workloads.tuning.figures import excess, fraction_or_none, milliseconds_or_none, plausible_ratios
 from pfpnas_workloads.tuning.losses import loss_of
 
 
@@ -61,11 +62,11 @@ class Ledger:
         return Observation(
             architecture,
             loss,
-            accuracy=None if self._is_stale(entry) else entry.accuracy,
-            latency_ms=entry.latency_ms,
-            reference_ms=entry.reference_ms,
-            ratios=dict(entry.ratios.items()),
-            violation=entry.violation or 0.0,
+            accuracy=None if self._is_stale(entry) else fraction_or_none(entry.accuracy),
+            latency_ms=milliseconds_or_none(entry.latency_ms),
+            reference_ms=milliseconds_or_none(entry.reference_ms),
+            ratios=plausible_ratios(entry.ratios),
+            violation=excess(entry.violation),
         )
 
     def _is_stale(self, entry: LogEntry) -> bool:

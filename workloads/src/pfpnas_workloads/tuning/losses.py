@@ -3,6 +3,7 @@
 from typing import Final
 
 from pfpnas_api.messages import LogEntry
+from pfpnas_workloads.tuning.figures import excess
 
 INFEASIBLE_LOSS: Final = 1e3
 """A hard limit is broken, or there is no score: worse than any score, and the worse the larger the violation."""
@@ -26,4 +27,4 @@ def loss_of(entry: LogEntry) -> float:
 
 def _squashed(violation: float | None) -> float:
     """A violation in [0, ∞) as a share of 1, in the same order; an unknown one is the worst."""
-    return 1.0 if violation is None else violation / (1.0 + violation)
+    return 1.0 if violation is None else excess(violation) / (1.0 + excess(violation))

@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 LEAST_DEVIATION: Final = 1e-6
 """Of a logarithm: no prediction is that sure, and nothing is divided by 0."""
 
+GREATEST_DEVIATION: Final = 10.0
+"""Of a logarithm: who errs by more knows nothing, and the mean of such a ratio would be no number any more."""
+
 BROKEN_SCORE: Final = -1.0
 """Counted for a broken hard limit, which no accuracy makes good."""
 
@@ -131,7 +134,7 @@ def _over(ratio: Ratio) -> FloatArray:
 
 def _mean_over(ratio: Ratio) -> FloatArray:
     """``P(over) · E[ratio | over]`` of a log-normal ratio: its partial expectation above 1."""
-    median, deviation = ratio[0], np.maximum(ratio[1], LEAST_DEVIATION)
+    median, deviation = ratio[0], np.clip(ratio[1], LEAST_DEVIATION, GREATEST_DEVIATION)
     mean: FloatArray = median * np.exp(deviation**2 / 2) * ndtr(np.log(median) / deviation + deviation)
     return mean
 
