@@ -11,9 +11,10 @@ Real are the supernet (trained once, or taken from a finished run by --run), the
 subnet's figures: accuracy on the private digits by the agent's own head, and two measurements of the latency beside
 the smallest subnet's, each in a process of its own on this machine's processor. A subnet is measured when the first
 search wants it and kept in --cache; every search draws one of its two latencies. Whole searches are kept too, as long
-as the code that they depend on does not change. So an interrupted command goes on where it was, and only the first one
-is long: let nothing else run on the machine then. A seed's searches are all done before the next seed's begin: what an
-interrupted command has finished is printed at once by one with fewer --seeds.
+as the code that they depend on does not change; of subnets that other code measured you are told. So an interrupted
+command goes on where it was, and only the first one is long: let nothing else run on the machine then. A seed's
+searches are all done before the next seed's begin: what an interrupted command has finished is printed at once by one
+with fewer --seeds.
 
 The wall time is simulated: each trial takes the seconds that its build and its measurement really took, so many at once
 as are dispatched, each on a worker and a device of its own; the tuner's seconds are added as they were measured.
@@ -48,10 +49,11 @@ from pfpnas_api.jobs import TuneJob
 from pfpnas_api.kinds import Latency, ObjectiveSpec, TrialMetrics, TunerSpec
 from pfpnas_api.spaces import Architecture
 from pfpnas_workloads.prediction import AccuracyPredictor
+from support.code_digest import code_digest
 from support.markdown import markdown_table
 from support.replayed_search import Replay, Yield, replay
 from support.search_figures import Figures, Summaries, Summary, figures_of, in_whole_seeds
-from support.subnet_table import SubnetTable
+from support.subnet_table import MEASURING, SubnetTable
 from support.trained_supernet import NotTrained, TrainedSupernet, from_run, train
 
 ROOT = Path(__file__).parents[2]
@@ -74,8 +76,16 @@ REFERENCE_MS = 1.0
 SKIPPED_ABOVE = 2.0
 """Multiple of the limit from which the agent skips the accuracy; an experiment's own default."""
 
-CODE = ("workloads/src/pfpnas_workloads/tuning", "workloads/src/pfpnas_workloads/prediction", "crds/src/pfpnas_api")
-"""What a search's course depends on, besides this file and its support."""
+CODE = (
+    "workloads/src/pfpnas_workloads/tuning",
+    "workloads/src/pfpnas_workloads/prediction",
+    "crds/src/pfpnas_api",
+    "tests/benchmarks/tables.py",
+    "tests/support/replayed_search.py",
+    "tests/support/search_figures.py",
+    "tests/support/trained_supernet.py",
+)
+"""What a search's course depends on, besides the code that measures its subnets."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ class Lab:
         return found
 
     def _key(self, setting: Setting, seed: int) -> str:
-        parts = [asdict(setting), seed, TRIALS, self.subnets.key, self.code]
+        parts = [asdict(setting), seed, self.subnets.key, self.supernet.predictor.sha256, self.code]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
     def _search(self, setting: Setting, seed: int) -> Replay:
@@ -262,17 +272,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def code_digest() -> str:
-    """Of all sources that a search's course depends on."""
-    files = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
-    files += [Path(__file__), *sorted(Path(__file__).parents[1].glob("support/*_table.py"))]
-    files += [Path(__file__).parents[1] / f"support/{name}.py" for name in ("replayed_search", "search_figures")]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def open_lab(cache: Path, run: Path | None) -> Lab:
     """Supernet, predictor and the table of subnets.
 
@@ -282,7 +281,7 @@ def open_lab(cache: Path, run: Path | None) -> Lab:
     store = FolderStore(cache / "artifacts")
     supernet = from_run(run, store) if run else train(store, tell=say)
     public = AccuracyPredictor.load(store.get(supernet.predictor.sha256))
-    return Lab(supernet, public, SubnetTable(supernet, cache), code_digest())
+    return Lab(supernet, public, SubnetTable(supernet, cache, tell=say), code_digest((*CODE, *MEASURING)))
 
 
 def arguments() -> argparse.Namespace:

@@ -10,12 +10,28 @@ from pathlib import Path
 from pfpnas_agent.hardware import hardware
 from pfpnas_api.messages import BuildRequest
 from pfpnas_api.spaces import Architecture
+from support.code_digest import code_digest
 from support.measured_here import RUNS, Bench
-from support.trained_supernet import TrainedSupernet
+from support.trained_supernet import Tell, TrainedSupernet
 
 LATENCIES = 2
 """Measurements of a subnet's latency, each in a process of its own: a search draws one of them, so that what it sees is
 as noisy as a device."""
+
+
+MEASURING = (
+    "edge-agent/src/pfpnas_agent/measuring",
+    "edge-agent/src/pfpnas_agent/backends",
+    "edge-agent/src/pfpnas_agent/datasets",
+    "edge-agent/src/pfpnas_agent/heads",
+    "edge-agent/src/pfpnas_agent/processes.py",
+    "workloads/src/pfpnas_workloads/nets",
+    "workloads/src/pfpnas_workloads/trial/build.py",
+    "workloads/src/pfpnas_workloads/trial/sources.py",
+    "tests/support/measured_here.py",
+    "tests/support/subnet_table.py",
+)
+"""Code that a subnet's figures may depend on."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +68,40 @@ class SubnetTable:
 
     Attributes:
         supernet: Whose subnets.
-        folder: Where the table lies; its file's name holds checkpoint, processor and way of measuring.
+        folder: Where the table lies; its file's name holds checkpoint, processor and settings of a measurement.
+        tell: Says to a person that some subnets were measured by other code. They are used nevertheless: measuring all
+            takes long, and most changes of that code change no figure; whether this one does, a person knows.
         measured_now: Subnets measured by this process.
         seconds_now: Spent on them.
     """
 
     supernet: TrainedSupernet
     folder: Path
+    tell: Tell
     measured_now: int = 0
     seconds_now: float = 0.0
     _known: dict[str, Subnet] = field(default_factory=dict)
     _builder: "_Builder | None" = None
+    _by_other_code: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._code = code_digest(MEASURING)
         if self.path.exists():
             text = self.path.read_text(encoding="utf-8")
             for line in text.splitlines():
                 self._read(line)
             if text and not text.endswith("\n"):
                 self.path.write_text(text + "\n", encoding="utf-8")
+        if self._by_other_code:
+            self.tell(
+                f"{self._by_other_code} of {len(self)} subnets in {self.path} were measured before the code that "
+                "measures changed; name another --cache to measure all anew"
+            )
 
     @property
     def key(self) -> str:
-        """Of checkpoint, processor and way of measuring."""
+        """Of checkpoint, processor and settings of a measurement."""
         parts = [self.supernet.checkpoint.sha256, hardware().cpu, LATENCIES, asdict(RUNS)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -103,7 +129,7 @@ class SubnetTable:
             if self._builder is None:
                 self._builder = _Builder(self.supernet, self.folder / "bench")
             self._known[architecture.id] = subnet = self._builder.measured(architecture)
-            self._append({"architecture": architecture.id, **asdict(subnet)})
+            self._append({"architecture": architecture.id, "code": self._code, **asdict(subnet)})
             self.measured_now += 1
             self.seconds_now += time.perf_counter() - started
         return self._known[architecture.id]
@@ -115,10 +141,11 @@ class SubnetTable:
     def _read(self, line: str) -> None:
         try:
             fields = json.loads(line)
-            architecture = fields.pop("architecture")
+            architecture, code = fields.pop("architecture"), fields.pop("code", None)
             self._known[architecture] = Subnet(**{**fields, "relatives": tuple(fields["relatives"])})
         except (ValueError, KeyError, TypeError):
             return
+        self._by_other_code += code != self._code
 
 
 class _Builder:

@@ -8,7 +8,8 @@ import pytest
 
 from pfpnas_api.artifacts import ArtifactError, FolderStore
 from pfpnas_api.kinds import ArtifactRef
-from support.subnet_table import Subnet, SubnetTable
+from support.code_digest import code_digest
+from support.subnet_table import MEASURING, Subnet, SubnetTable
 from support.tiny_supernet import tiny_spec
 from support.trained_supernet import NotTrained, TrainedSupernet, from_run
 
@@ -16,18 +17,19 @@ SUBNET = Subnet(0.9, 360, (1.0, 1.1), 0.2, 0.4, 0.1)
 NOWHERE = ArtifactRef(sha256="0" * 64, size=1)
 
 
-def table(folder: Path) -> SubnetTable:
+def table(folder: Path, *, told: list[str] | None = None) -> SubnetTable:
     """Of a supernet that isn't there: whatever is measured fails."""
     store = FolderStore(folder / "store")
-    return SubnetTable(TrainedSupernet(tiny_spec(), store, NOWHERE, NOWHERE, NOWHERE, 10), folder)
+    supernet = TrainedSupernet(tiny_spec(), store, NOWHERE, NOWHERE, NOWHERE, 10)
+    return SubnetTable(supernet, folder, tell=[].append if told is None else told.append)
 
 
-def known(folder: Path, *, cut: str = "") -> SubnetTable:
+def known(folder: Path, *, cut: str = "", told: list[str] | None = None, **code: str) -> SubnetTable:
     """A table whose smallest subnet was measured before."""
     empty = table(folder)
-    line = {"architecture": empty.supernet.space.minimum().id, **asdict(SUBNET)}
+    line = {"architecture": empty.supernet.space.minimum().id, **code, **asdict(SUBNET)}
     empty.path.write_text(dumps(line) + "\n" + cut)
-    return table(folder)
+    return table(folder, told=told)
 
 
 def test_a_known_subnet_is_not_measured(tmp_path: Path) -> None:
@@ -40,6 +42,21 @@ def test_an_unknown_subnet_is_measured(tmp_path: Path) -> None:
     subnets = known(tmp_path)
     with pytest.raises(ArtifactError):
         subnets.of(subnets.supernet.space.maximum())
+
+
+@pytest.mark.parametrize("code", [{"code": "of another day"}, {}])
+def test_subnets_that_other_code_measured_are_used_and_told_of(tmp_path: Path, code: dict[str, str]) -> None:
+    told: list[str] = []
+    subnets = known(tmp_path, told=told, **code)
+    assert subnets.of(subnets.supernet.space.minimum()) == SUBNET
+    assert len(told) == 1
+    assert told[0].startswith(f"1 of 1 subnets in {subnets.path}")
+
+
+def test_of_subnets_that_this_code_measured_nothing_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    known(tmp_path, told=told, code=code_digest(MEASURING))
+    assert told == []
 
 
 def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path: Path) -> None:
