@@ -172,7 +172,7 @@ def main() -> None:
     for _ in range(asked.repetitions):
         with tempfile.TemporaryDirectory() as root:
             found.append(searched(Path(root), trials=asked.trials, parallel=asked.parallel))
-    size = f"{asked.trials} trials, {asked.parallel} parallel"
+    size = f"{asked.trials} trials, {asked.parallel} parallel, stand-ins for trial worker and agent"
     rows: list[tuple[str, Callable[[Searched], float], str, str]] = [
         (f"loop: {size}", Searched.rate, "trials/s", f">= {TARGET:g}"),
         ("loop: last quarter's rate over the first's", Searched.rate_held, "ratio", "about 1"),
