@@ -66,7 +66,7 @@ class Inputs:
         """The unpenalised columns, `(0 or 1, n)`."""
         if start is None:
             return np.empty((0, len(self._rows.resolutions)), np.float32)
-        return log_macs(self._space, self._rows) if start == "log MACs" else self._public
+        return self._log_macs if start == "log MACs" else self._public
 
     def features(self, encoding: EncodingName | None) -> Array | None:
         """The features of an encoding, `(d, n)`."""
@@ -75,6 +75,10 @@ class Inputs:
         if encoding not in self._features:
             self._features[encoding] = features(self._space, encoding, self._rows)
         return self._features[encoding]
+
+    @cached_property
+    def _log_macs(self) -> Array:
+        return log_macs(self._space, self._rows)
 
     @cached_property
     def _public(self) -> Array:
