@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+from pfpnas_api.kinds import ObjectiveSpec
 from pfpnas_api.spaces import SearchSpace, sample_matrix
-from pfpnas_workloads.prediction.candidates import SLOW, Candidate, Inputs, candidates
+from pfpnas_workloads.prediction.candidates import SLOW, Candidate, Inputs, candidates, fit_candidate
 from pfpnas_workloads.prediction.choosing import choose
 from pfpnas_workloads.prediction.encoding import coded
+from pfpnas_workloads.prediction.quality import Validated, status_of
 from pfpnas_workloads.prediction.validation import (
     LEAST_DEVIATION,
     Problem,
@@ -108,3 +110,27 @@ def test_a_slow_regressor_can_win_where_it_is_far_ahead() -> None:
     problem = Problem(base.inputs, steps, base.folds, 0)
     offered = [Candidate("log MACs", None, "affine"), Candidate("log MACs", "compact + log MACs", "boosted trees")]
     assert choose(problem, offered).regressor == "boosted trees"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_choice_deviation_and_status_share_one_cross_validation(monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> None:
+    fits: list[object] = []
+
+    def counted(candidate: Candidate, *args: object, **fields: object) -> object:
+        fits.append(candidate)
+        return fit_candidate(candidate, *args, **fields)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("pfpnas_workloads.prediction.validation.fit_candidate", counted)
+    candidate = Candidate("log MACs", "compact", "boosted trees" if slow else "ridge")
+    problem = make_problem(60)
+    chosen = choose(problem, [candidate]) if not slow else candidate
+    out_of_fold(problem, chosen, [0])
+    judged = Validated(chosen, problem, np.arange(60), np.zeros((60, 1), np.int8), labels=60)
+    assert len(judged.guesses) == (1 if slow else len(problem.folds))
+    status_of(SPACE, {"latency": judged}, ObjectiveSpec(), labels=60)
+    assert fits.count(candidate) == 5 * (1 if slow else 4)
+
+
+def test_the_operations_of_an_architecture_are_counted_once() -> None:
+    inputs = make_problem(40).inputs
+    assert inputs.start("log MACs") is inputs.start("log MACs")

@@ -14,7 +14,7 @@ from pfpnas_api.quantities import DECIMAL
 from pfpnas_api.scoring import joint_score, static_limits
 from pfpnas_api.scoring.limits import STATIC_FIELDS
 from pfpnas_api.spaces import GeneMatrix, SearchSpace, static_costs
-from pfpnas_workloads.prediction.candidates import Candidate, Floats
+from pfpnas_workloads.prediction.candidates import SLOW, Candidate, Floats
 from pfpnas_workloads.prediction.validation import Problem, coverage, kendall_tau, out_of_fold
 
 CONSTANT: Final = Candidate(None, None, "affine")
@@ -54,8 +54,9 @@ class Validated:
         return self.of(self.candidate)
 
     def of(self, candidate: Candidate) -> Floats:
-        """The same of any candidate on the same folds."""
-        return out_of_fold(self.problem, candidate, range(len(self.problem.folds)))
+        """The same of any candidate on the same folds; of a costly one a single repetition."""
+        count = 1 if candidate.regressor in SLOW else len(self.problem.folds)
+        return out_of_fold(self.problem, candidate, range(count))
 
 
 def status_of(
@@ -86,7 +87,9 @@ def _regression(metric: Validated, *, relative: bool) -> RegressionQuality:
     y, guesses, macs = metric.problem.y, metric.guesses, metric.of(MACS)
     taus = [kendall_tau(row, y) for row in guesses]
     best = _best_quarter(guesses if relative else -guesses) if len(y) >= QUARTILE_LABELS else None
-    covered = [coverage(row - y, folds) for row, folds in zip(guesses, metric.problem.folds, strict=True)]
+    covered = [
+        coverage(row - y, folds) for row, folds in zip(guesses, metric.problem.folds[: len(guesses)], strict=True)
+    ]
     return RegressionQuality(
         encoding=metric.candidate.code,
         regressor=metric.candidate.regressor,

@@ -1,7 +1,7 @@
 """How well a candidate predicts what it was not fitted to: repeated cross-validation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,15 @@ class Problem:
     y: Floats
     folds: NDArray[np.intp]
     seed: int
+    _guesses: dict[tuple[Candidate, int], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def guesses(self, candidate: Candidate, repetition: int) -> Floats:
+        """Predictions of every label by fits without its fold, `(n,)`: once each, since the choice, the deviation and
+        the status all go by them, and a costly regressor takes seconds."""
+        key = candidate, repetition
+        if key not in self._guesses:
+            self._guesses[key] = held_out(self, candidate, self.folds[repetition])
+        return self._guesses[key]
 
 
 def split(groups: NDArray[np.intp], *, seed: int) -> NDArray[np.intp]:
@@ -59,7 +68,7 @@ def split(groups: NDArray[np.intp], *, seed: int) -> NDArray[np.intp]:
 
 def out_of_fold(problem: Problem, candidate: Candidate, repetitions: Sequence[int]) -> Floats:
     """Predictions of every label by fits without its fold, `(len(repetitions), n)`."""
-    return np.array([held_out(problem, candidate, folds) for folds in problem.folds[list(repetitions)]])
+    return np.array([problem.guesses(candidate, repetition) for repetition in repetitions])
 
 
 def held_out(problem: Problem, candidate: Candidate, folds: NDArray[np.intp], *, first: int | None = None) -> Floats:
