@@ -49,12 +49,16 @@ def test_status_tells_why_the_search_ended_and_the_finalists(tmp_path: Path) -> 
     finalists = records.experiment.status.finalists
     lost = finalists[2].model_copy(update={"remeasurements": (), "reason": "MeasurementTimeout"})
     searching = tuple(c for c in records.experiment.status.conditions if c.type == "Searching")
-    in_finale = _records(finalists=(*finalists[:2], lost), conditions=searching, finished_at=None)
+    half = finalists[1].model_copy(
+        update={"remeasurements": finalists[1].remeasurements[:1], "reason": "MeasurementTimeout"}
+    )
+    in_finale = _records(finalists=(finalists[0], half, lost), conditions=searching, finished_at=None)
     lines = status_lines(RunFolder(tmp_path), in_finale)
     assert "search ended: BudgetSpent, every trial is measured" in lines
     at = lines.index("finalists measured again: 3 of 3")
     assert lines[at + 1].startswith(f"  {finalists[0].trial}: accuracy ")
     assert lines[at + 1].endswith("(medians of 3 measurements)")
+    assert lines[at + 2].endswith("(medians of 2 measurements, then MeasurementTimeout)")
     assert lines[at + 3] == f"  {lost.trial}: not measured again (MeasurementTimeout)"
 
 

@@ -68,10 +68,11 @@ def _finalists(finalists: tuple[Finalist, ...]) -> Iterator[str]:
     yield f"finalists measured again: {measured_again(finalists)} of {len(finalists)}"
     for finalist in finalists:
         times = 1 + len(finalist.remeasurements)
-        if finalist.reason is not None:
+        if finalist.reason is not None and times == 1:
             yield f"  {finalist.trial}: not measured again ({finalist.reason})"
         elif finalist.ranked is not None:
-            yield f"  {finalist.trial}: {best_text(finalist.ranked)} (medians of {times} measurements)"
+            ended = f", then {finalist.reason}" if finalist.reason is not None else ""
+            yield f"  {finalist.trial}: {best_text(finalist.ranked)} (medians of {times} measurements{ended})"
 
 
 def _baseline(folder: RunFolder, records: Records) -> Iterator[str]:
