@@ -55,6 +55,26 @@ def test_score_and_chance_are_those_of_many_simulated_trials(scoring: str, *, me
     np.testing.assert_allclose(expected.feasible, feasible, atol=0.03)
 
 
+def test_throughput_below_its_limit_is_judged_by_what_it_lacks() -> None:
+    of = objective({"metric": "Throughput", "min": "400/s"}, scoring="ConstraintFirst")
+    slower = (np.array([1.1, 2.0, 6.0]), np.array([0.1, 0.2, 0.3]))  # limit / value
+    rng = np.random.default_rng(0)
+    scores = [
+        np.mean(
+            [
+                judge(
+                    of, TrialMetrics(accuracy=float(accuracy), throughput=float(400 / (median * np.exp(spread * z))))
+                ).score
+                for z in rng.normal(size=3000)
+            ]
+        )
+        for accuracy, median, spread in zip(ACCURACY, *slower, strict=True)
+    ]
+    unsure = Prediction(ACCURACY, np.zeros(3), None, None, {"Throughput": slower})
+    np.testing.assert_allclose(worth(of, unsure).score, scores, atol=0.03)
+    np.testing.assert_allclose(forecast(of, unsure).excess[:, 0], 1 - 1 / slower[0])
+
+
 def test_without_doubt_it_is_algorithm_1_itself() -> None:
     sure = Prediction(ACCURACY, np.zeros(3), MILLISECONDS, np.zeros(3))
     np.testing.assert_allclose(worth(objective(LATENCY), sure).score, [0.8, 0.7, 0.9 - 0.2 * 1.2])

@@ -54,12 +54,12 @@ def worth(objective: ObjectiveSpec, prediction: "Prediction") -> Worth:
     """
     latency = _latency_ratio(objective, prediction)
     hard = list(prediction.ratios.values())
-    ratios = hard if latency is None else [latency, *hard]
+    limited = dict(prediction.ratios) if latency is None else {"Latency": latency, **prediction.ratios}
     count = _count(prediction)
-    feasible = np.prod([np.ones(count), *(1 - _over(ratio) for ratio in ratios)], axis=0)
+    feasible = np.prod([np.ones(count), *(1 - _over(ratio) for ratio in limited.values())], axis=0)
     accuracy = _accuracy(prediction, count)
     if objective.scoring == "ConstraintFirst":
-        excess = np.sum([np.zeros(count), *(_mean_over(ratio) - _over(ratio) for ratio in ratios)], axis=0)
+        excess = np.sum([np.zeros(count), *(_mean_excess(name, ratio) for name, ratio in limited.items())], axis=0)
         return Worth(feasible * accuracy - excess, feasible)
     penalty = DECIMAL.parse(objective.penalty_coefficient)
     score = accuracy if latency is None else accuracy - penalty * _mean_over(latency)
@@ -110,11 +110,12 @@ def forecast(objective: ObjectiveSpec, prediction: "Prediction") -> Forecast:
     """The objectives one by one, with the limits on what is predicted."""
     count = _count(prediction)
     latency = _latency_ratio(objective, prediction)
-    ratios = [ratio for ratio, _ in ([] if latency is None else [latency]) + list(prediction.ratios.values())]
+    excesses = [] if latency is None else [latency[0] - 1]
+    excesses += [_excess(name, ratio) for name, (ratio, _) in prediction.ratios.items()]
     return Forecast(
         accuracy=_accuracy(prediction, count),
         latency=np.zeros(count) if prediction.latency is None else prediction.latency,
-        excess=np.reshape(ratios, (len(ratios), count)).T - 1,
+        excess=np.reshape(excesses, (len(excesses), count)).T,
     )
 
 
@@ -137,6 +138,20 @@ def _mean_over(ratio: Ratio) -> FloatArray:
     median, deviation = ratio[0], np.clip(ratio[1], LEAST_DEVIATION, GREATEST_DEVIATION)
     mean: FloatArray = median * np.exp(deviation**2 / 2) * ndtr(np.log(median) / deviation + deviation)
     return mean
+
+
+def _mean_excess(metric: str, ratio: Ratio) -> FloatArray:
+    """The mean of what a trial is judged by that breaks a limit: `_excess` where the ratio is above 1, else 0."""
+    if metric != "Throughput":
+        return _mean_over(ratio) - _over(ratio)
+    median, deviation = ratio[0], np.clip(ratio[1], LEAST_DEVIATION, GREATEST_DEVIATION)
+    inverse = np.exp(deviation**2 / 2) / median * ndtr(np.log(median) / deviation - deviation)
+    return _over(ratio) - inverse
+
+
+def _excess(metric: str, ratio: FloatArray) -> FloatArray:
+    """By how much a metric is outside its limit, as a share of it; Throughput's ratio is the inverse, limit / value."""
+    return 1 - 1 / ratio if metric == "Throughput" else ratio - 1
 
 
 def _accuracy(prediction: "Prediction", count: int) -> FloatArray:
