@@ -1,4 +1,4 @@
-"""The public predictor's word on each suggestion: told beside it, not yet part of the choice."""
+"""The public predictor: its word is told beside each suggestion, and private predictors may start from it."""
 
 from dataclasses import replace
 
