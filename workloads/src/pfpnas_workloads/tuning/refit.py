@@ -8,7 +8,7 @@ from typing import Final
 from pfpnas_api.kinds import ObjectiveSpec, PredictionSpec
 from pfpnas_api.spaces import SearchSpace
 from pfpnas_workloads.prediction import AccuracyPredictor
-from pfpnas_workloads.prediction.labels import TooFewLabels
+from pfpnas_workloads.prediction.labels import FEWEST_LABELS, TooFewLabels
 from pfpnas_workloads.prediction.private import Choice, PrivatePredictors, fit
 from pfpnas_workloads.tuning._base import Observation
 from pfpnas_workloads.tuning.labels import labels_of, milliseconds
@@ -16,9 +16,6 @@ from pfpnas_workloads.tuning.labels import labels_of, milliseconds
 GROWTH: Final = 1.25
 """Encodings and regressors are chosen anew when there are so many times the labels: choosing costs many fits, and few
 labels more seldom change what is best."""
-
-FEWEST_TO_CHOOSE: Final = 4
-"""Labels by which something can be chosen at all."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Refits:
         at, known = len(results), 0
         counts = list(accumulate(len(labels_of([result], self.objective)) for result in results))
         for end in range(self.spec.refit_every, len(results) + 1, self.spec.refit_every):
-            if counts[end - 1] >= max(FEWEST_TO_CHOOSE, GROWTH * known):
+            if counts[end - 1] >= max(FEWEST_LABELS, GROWTH * known):
                 at, known = end, counts[end - 1]
         return at
 
