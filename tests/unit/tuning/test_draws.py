@@ -1,5 +1,6 @@
 """Many draws at once are what asking hyperopt so many times gives; NSGA-II breeds on what is predicted."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -96,6 +97,23 @@ def test_draws_are_canonical_rows_and_the_seeds_own(kind: type[Tuner], count: in
 @pytest.mark.parametrize("kind", [TPE, Anneal, RandomSearch, NSGA2])
 def test_before_the_first_result_there_are_draws_too(kind: type[Tuner]) -> None:
     assert len(kind(SPACE, seed=0).draws(50, [], seed=1, foresee=few_macs)) >= 8
+
+
+@pytest.mark.parametrize("kind", [TPE, Anneal, NSGA2])
+def test_results_of_other_weights_teach_nothing(kind: type[Tuner]) -> None:
+    results = [replace(one, accuracy=0.9 if at < 9 else 0.5) for at, one in enumerate(history(20))]
+    stale = [replace(one, accuracy=None, stale=True) for one in results[:9]]
+    tuner = kind(SPACE, seed=0)
+    drawn = tuner.draws(40, [*stale, *results[9:]], seed=1, foresee=few_macs)
+    np.testing.assert_array_equal(drawn, tuner.draws(40, results[9:], seed=1, foresee=few_macs))
+    assert not np.array_equal(drawn, tuner.draws(40, results, seed=1, foresee=few_macs))
+
+
+@pytest.mark.parametrize("kind", [TPE, Anneal, NSGA2])
+def test_where_all_weights_were_others_there_are_suggestions_still(kind: type[Tuner]) -> None:
+    stale = [replace(one, stale=True) for one in history(20)[:12]]
+    suggested = {kind(SPACE, seed=0).suggest(index, stale) for index in range(12, 18)}
+    assert len(suggested) == 6, "drawn from the whole space"
 
 
 def test_nsga2_gives_all_that_it_had_predicted_and_spends_no_more_than_it_may() -> None:

@@ -48,6 +48,13 @@ def test_what_is_missing_is_like_what_was_drawn() -> None:
     assert (found != row).sum(axis=1).mean() < 0.5 * (uniform(SPACE, 60) != row).sum(axis=1).mean()
 
 
+def test_no_size_of_net_comes_first_where_nothing_else_decides() -> None:
+    region, none = Region.of(SPACE, ObjectiveSpec()), uniform(SPACE, 0)
+    found = refilled(region, uniform(SPACE, 400), count=300, tried=none, rng=np.random.default_rng(0))
+    sizes = found.sum(axis=1)
+    assert sizes[:100].mean() == pytest.approx(sizes.mean(), rel=0.05)
+
+
 def test_of_a_small_space_nothing_is_left_out() -> None:
     everything = to_matrix(TINY, list(TINY.enumerate()))
     region = Region.of(TINY, ObjectiveSpec())

@@ -121,6 +121,7 @@ def test_accuracies_of_other_weights_are_stale_and_latencies_stay() -> None:
     stale = labels_of(told(*entries, checkpoint=NEW), RELATIVE)
     assert [label.accuracy for label in stale] == [0.5, None, 0.5]
     assert [label.latency for label in stale] == [2.0, 2.0, 2.0]
+    assert [trial.stale for trial in told(*entries, checkpoint=NEW)] == [False, True, False]
     assert [label.accuracy for label in labels_of(told(*entries), RELATIVE)] == [0.5, 0.5, 0.5]
 
 

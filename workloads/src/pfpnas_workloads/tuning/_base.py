@@ -41,6 +41,7 @@ class Observation:
         reference_ms: p50 of the reference model beside it.
         ratios: Limited metrics as shares of their limits; above 1 breaks it.
         violation: Sum of the relative excesses over the limits.
+        stale: Measured with other weights than those that are searched: loss and accuracy say nothing of these.
     """
 
     architecture: Architecture
@@ -50,6 +51,7 @@ class Observation:
     reference_ms: float | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
     violation: float = 0.0
+    stale: bool = False
 
 
 class Tuner(ABC):

@@ -57,11 +57,11 @@ class HyperoptTuner(Tuner):
         return self._matrix(self.ask_many(count, self.domain, self.trials(history), seed), count=count)
 
     def trials(self, history: Sequence[Observation]) -> Trials:
-        """A history in hyperopt's form, in the same order."""
+        """A history in hyperopt's form, in the same order, without scores of other weights."""
         command = self.domain.cmd if self.domain else None
         trials = Trials()
         documents = []
-        for number, observation in enumerate(history):
+        for number, observation in enumerate(one for one in history if not one.stale):
             state, status = _STATES[observation.loss is not None]
             result = {"status": status} | ({} if observation.loss is None else {"loss": observation.loss})
             choices = self._choices(number, observation) | {"cmd": command}

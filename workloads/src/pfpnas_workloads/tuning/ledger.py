@@ -67,6 +67,7 @@ class Ledger:
             reference_ms=milliseconds_or_none(entry.reference_ms),
             ratios=plausible_ratios(entry.ratios),
             violation=excess(entry.violation),
+            stale=self._is_stale(entry),
         )
 
     def _is_stale(self, entry: LogEntry) -> bool:

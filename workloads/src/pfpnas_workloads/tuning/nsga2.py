@@ -80,7 +80,8 @@ class NSGA2(Tuner):
 
 
 def _measured(history: Sequence[Observation]) -> list[Observation]:
-    return [observation for observation in results(history) if observation.latency_ms is not None]
+    found = results(history)
+    return [observation for observation in found if observation.latency_ms is not None and not observation.stale]
 
 
 def _objectives(measured: Sequence[Observation]) -> FloatArray:
