@@ -7,7 +7,8 @@ large, and a stage gains by its neighbour's depth.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
@@ -233,8 +234,22 @@ def measurements_needed(
 
 
 @dataclass(frozen=True)
+class RandomsBest:
+    """What random search finds in its budget: the true score, and after how many measurements it was found."""
+
+    score: float
+    found_at: int
+
+
+def randoms_best(known: KnownAnswer, *, seed: int, budget: int = 200) -> RandomsBest:
+    """Of one seed; -inf where nothing kept the limit."""
+    course = best_so_far(known, list(search(known, "RandomSearch", seed=seed, budget=budget)))
+    return RandomsBest(float(course[-1]), int(np.argmax(course == course[-1])) + 1)
+
+
+@dataclass(frozen=True)
 class Needed:
-    """What one tuner needs to be as good as random search after 200 measurements, by seed.
+    """What one tuner needs to be as good as random search after its budget, by seed.
 
     Attributes:
         algorithm: The tuner.
@@ -246,23 +261,29 @@ class Needed:
     pseudo_trials: int
     measurements: tuple[int | None, ...]
 
+    def within(self, count: int) -> int:
+        """How many seeds need at most so many."""
+        return sum(one is not None and one <= count for one in self.measurements)
+
+    @property
+    def median(self) -> float | None:
+        """Over all seeds; None where half of them were not as good within the budget: it is more than that then."""
+        middle = statistics.median(np.inf if one is None else one for one in self.measurements)
+        return middle if np.isfinite(middle) else None
+
 
 def regret_table(
     known: KnownAnswer,
+    targets: Mapping[int, RandomsBest],
     *,
-    seeds: Sequence[int],
     pseudo_trials: Sequence[int] = (0, 1000),
     algorithms: Sequence[str] = ("RandomSearch", "TPE", "Anneal", "NSGA2"),
     budget: int = 200,
 ) -> Iterator[Needed]:
-    """Every tuner with and without pseudo trials: measurements until it has what random search has after 200."""
-    targets = {
-        seed: float(best_so_far(known, list(search(known, "RandomSearch", seed=seed, budget=200)))[-1])
-        for seed in seeds
-    }
+    """Every tuner with and without pseudo trials: measurements until it has what random search has, by seed."""
     for algorithm, count in product(algorithms, pseudo_trials):
         measurements = (
-            measurements_needed(known, algorithm, seed=seed, target=targets[seed], pseudo_trials=count, budget=budget)
-            for seed in seeds
+            measurements_needed(known, algorithm, seed=seed, target=target.score, pseudo_trials=count, budget=budget)
+            for seed, target in targets.items()
         )
         yield Needed(algorithm, count, tuple(measurements))

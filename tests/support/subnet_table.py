@@ -95,8 +95,8 @@ class SubnetTable:
                 self.path.write_text(text + "\n", encoding="utf-8")
         if self._by_other_code:
             self.tell(
-                f"{self._by_other_code} of {len(self)} subnets in {self.path} were measured before the code that "
-                "measures changed; name another --cache to measure all anew"
+                f"{self._by_other_code} of {len(self)} subnets in {self.path} were measured by other code than now's, "
+                "or before that was noted; name another --cache to measure all anew"
             )
 
     @property
