@@ -38,6 +38,10 @@ class PseudoTrials(Tuner):
         self._pool: tuple[Refit, Pool] | None = None
         self._quality: tuple[Refit, PredictorStatus] | None = None
 
+    @property
+    def designed(self) -> bool:  # noqa: D102
+        return self.inner.designed
+
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:  # noqa: D102
         refit = self._refit.after(results(history))
         if refit is None or self._explores(index):
