@@ -1,7 +1,7 @@
 """Which of a log's figures can be measurements. Others are taken as not measured: a log is replayed at every start, so
 one that stopped the tuner would stop it for good."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
 SHORTEST_MS: Final = 1e-6
@@ -22,9 +22,9 @@ def fraction_or_none(value: float | None) -> float | None:
     return value if value is not None and 0 <= value <= 1 else None
 
 
-def plausible_ratios(ratios: Mapping[str, float]) -> dict[str, float]:
-    """The shares of limits that have a logarithm."""
-    return {metric: ratio for metric, ratio in ratios.items() if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO}
+def plausible_ratios(ratios: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The shares of limits, by metric, that have a logarithm."""
+    return {metric: ratio for metric, ratio in ratios if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO}
 
 
 def excess(violation: float | None) -> float:

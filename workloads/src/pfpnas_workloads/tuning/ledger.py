@@ -65,7 +65,7 @@ class Ledger:
             accuracy=None if self._is_stale(entry) else fraction_or_none(entry.accuracy),
             latency_ms=milliseconds_or_none(entry.latency_ms),
             reference_ms=milliseconds_or_none(entry.reference_ms),
-            ratios=plausible_ratios(entry.ratios),
+            ratios=plausible_ratios(entry.ratios.items()),
             violation=excess(entry.violation),
             stale=self._is_stale(entry),
         )

@@ -146,7 +146,8 @@ def _mean_excess(metric: str, ratio: Ratio) -> FloatArray:
         return _mean_over(ratio) - _over(ratio)
     median, deviation = ratio[0], np.clip(ratio[1], LEAST_DEVIATION, GREATEST_DEVIATION)
     inverse = np.exp(deviation**2 / 2) / median * ndtr(np.log(median) / deviation - deviation)
-    return _over(ratio) - inverse
+    mean: FloatArray = _over(ratio) - inverse
+    return mean
 
 
 def _excess(metric: str, ratio: FloatArray) -> FloatArray:
