@@ -12,7 +12,6 @@ from pfpnas_workloads.prediction.private import fit
 from pfpnas_workloads.prediction.quality import joint_scores
 
 SPACE = SearchSpace(kernel_sizes=(3, 5), expand_ratios=(2, 3, 4), depths=(1, 2), resolutions=(20, 24))
-RNG = np.random.default_rng(0)
 
 
 def objective(*constraints: dict[str, str], scoring: str = "PenalizedAccuracy") -> ObjectiveSpec:
@@ -94,12 +93,13 @@ def test_more_labels_than_are_judged_by_are_all_fitted_to() -> None:
 )
 def test_joint_scores_are_those_that_trials_are_judged_by(scoring: str, others: tuple[dict[str, str], ...]) -> None:
     goal = objective(LATENCY, *others, scoring=scoring)
-    matrix = sample_matrix(SPACE, 30, rng=RNG)
+    rng = np.random.default_rng(0)
+    matrix = sample_matrix(SPACE, 30, rng=rng)
     accuracy, ms, rate, energy = (
-        RNG.random(30),
-        RNG.uniform(0.5, 2, 30),
-        RNG.uniform(200, 800, 30),
-        RNG.uniform(1, 6, 30),
+        rng.random(30),
+        rng.uniform(0.5, 2, 30),
+        rng.uniform(200, 800, 30),
+        rng.uniform(1, 6, 30),
     )
     costs, smallest = static_costs(SPACE, matrix), static_costs(SPACE, matrix_of_smallest())
     values = {"latency": np.log(ms), "accuracy": accuracy}

@@ -11,7 +11,6 @@ from pfpnas_workloads.prediction.encoding import coded
 from pfpnas_workloads.prediction.network import COLUMNS, Layer, forward, train
 from pfpnas_workloads.prediction.smoother import Radial, fit_affine, fit_process, fit_ridge
 
-RNG = np.random.default_rng(0)
 NONE = np.empty((0, 60), np.float32)
 
 
@@ -69,8 +68,9 @@ def test_more_features_than_labels_are_no_harm() -> None:
 
 
 def test_the_radial_kernel_is_the_gaussian_one() -> None:
-    centres, x = RNG.normal(size=(7, 3)).astype(np.float32), RNG.normal(size=(3, 5)).astype(np.float32)
-    weights = RNG.normal(size=7).astype(np.float32)
+    rng = np.random.default_rng(0)
+    centres, x = rng.normal(size=(7, 3)).astype(np.float32), rng.normal(size=(3, 5)).astype(np.float32)
+    weights = rng.normal(size=7).astype(np.float32)
     own = Radial(centres, weights, np.float32(1 / (2 * 1.5**2)))(x)
     assert own == pytest.approx(weights @ RBF(1.5)(centres, x.T), abs=1e-5)
 
@@ -86,32 +86,38 @@ def test_a_process_follows_what_no_line_does() -> None:
 
 
 def test_forward_is_layer_after_layer_whatever_the_number_of_inputs() -> None:
+    rng = np.random.default_rng(0)
     layers = [
-        Layer(RNG.normal(size=s).astype(np.float32), RNG.normal(size=s[1]).astype(np.float32)) for s in ((4, 6), (6, 1))
+        Layer(rng.normal(size=s).astype(np.float32), rng.normal(size=s[1]).astype(np.float32)) for s in ((4, 6), (6, 1))
     ]
-    x = RNG.normal(size=(4, COLUMNS + 3)).astype(np.float32)
+    x = rng.normal(size=(4, COLUMNS + 3)).astype(np.float32)
     hidden = np.maximum(layers[0].weight.T @ x + layers[0].bias[:, None], 0)
     assert forward(layers, x) == pytest.approx((layers[1].weight.T @ hidden)[0] + layers[1].bias[0], rel=1e-4, abs=1e-5)
     assert forward(layers, x[:, :0]).shape == (0,)
 
 
 def test_a_perceptron_learns_and_begins_at_the_mean() -> None:
-    x = (RNG.random((10, 100)) < 0.5).astype(np.float32)
+    x = (np.random.default_rng(0).random((10, 100)) < 0.5).astype(np.float32)
     y = (0.8 + 0.1 * x[0] - 0.05 * x[1] * x[2]).astype(np.float32)
     layers = train(x, y, rng=np.random.default_rng(1))
-    assert np.abs(forward(layers, x) - y).mean() < 0.5 * np.abs(y - y.mean()).mean()
+    assert np.abs(forward(layers, x) - y).mean() < 0.7 * np.abs(y - y.mean()).mean()
     again = train(x, y, rng=np.random.default_rng(1))
     assert all(np.array_equal(a.weight, b.weight) for a, b in zip(layers, again, strict=True))
 
 
-@pytest.mark.parametrize("candidate", candidates(200, public=False), ids=lambda c: f"{c.regressor} on {c.code}")
-def test_every_candidate_orders_additive_labels(candidate) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "candidate",
+    [candidate for candidate in candidates(200, public=False) if candidate.encoding],
+    ids=lambda c: f"{c.regressor} on {c.code}",
+)
+def test_every_regressor_explains_what_the_line_leaves(candidate) -> None:  # type: ignore[no-untyped-def]
     space = SearchSpace(kernel_sizes=(3, 5), expand_ratios=(2, 4), depths=(1, 2), resolutions=(16, 24))
-    inputs = Inputs(space, coded(space, sample_matrix(space, 150, rng=np.random.default_rng(0))), public=None)
+    inputs = Inputs(space, coded(space, sample_matrix(space, 260, rng=np.random.default_rng(0))), public=None)
     compact = inputs.features("compact")
     assert compact is not None
     y = inputs.start("log MACs")[0] + 0.3 * compact[2].astype(np.float64)
+    line = fit_affine(inputs.start("log MACs")[:, :200], y[:200])(inputs.start("log MACs")[:, 200:], None)
     z, x = inputs.start(candidate.start), inputs.features(candidate.encoding)
-    model = fit_candidate(candidate, z[:, :110], None if x is None else x[:, :110], y[:110], seed=0)
-    guesses = model(z[:, 110:], None if x is None else x[:, 110:])
-    assert np.corrcoef(guesses, y[110:])[0, 1] > 0.8
+    assert x is not None
+    guesses = fit_candidate(candidate, z[:, :200], x[:, :200], y[:200], seed=0)(z[:, 200:], x[:, 200:])
+    assert np.corrcoef(guesses - line, y[200:] - line)[0, 1] > 0.7
