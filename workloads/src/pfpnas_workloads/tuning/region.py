@@ -54,9 +54,8 @@ class Region:
 
         The smallest architecture has to keep them.
         """
-        while not self.contains(architecture):
-            architecture = _lowered(self.space, architecture, rng)
-        return architecture
+        (row,) = self.lowered(self.matrix([architecture]), rng)
+        return self.space.from_genes(row.tolist())
 
     def lowered(self, matrix: GeneMatrix, rng: np.random.Generator) -> GeneMatrix:
         """Canonical `(n, genes)` rows with random genes lowered until each keeps the limits: `brought_within` of many.
@@ -85,14 +84,6 @@ class Region:
                 break
             architecture = steps[int(rng.choice(kept))]
         return architecture
-
-
-def _lowered(space: SearchSpace, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-    """The architecture with one gene, drawn from those above their least, at any lower value."""
-    indices = space.to_genes(architecture)
-    at = int(rng.choice(np.flatnonzero(indices)))
-    indices[at] = int(rng.integers(indices[at]))
-    return space.from_genes(indices)
 
 
 def larger(space: SearchSpace, architecture: Architecture) -> Iterator[Architecture]:
