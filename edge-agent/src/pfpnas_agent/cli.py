@@ -73,9 +73,9 @@ def run(
         agent = directory.agent_id()
         journal = Journal(directory.journal)
     logs.to_stderr()
-    logs.info("agent starts", agent=agent, pool=settings.pool, redis=redacted(url), state=str(directory.root))
     signal.signal(signal.SIGTERM, lambda number, frame: _stop(0))
     signal.signal(signal.SIGINT, lambda number, frame: _stop(130))
+    logs.info("agent starts", agent=agent, pool=settings.pool, redis=redacted(url), state=str(directory.root))
     bus = AgentBus(client, pool=settings.pool, agent=agent)
     heart = Heart(AgentBus(connect(url), pool=settings.pool, agent=agent))
     try:
