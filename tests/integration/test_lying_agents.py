@@ -1,11 +1,6 @@
 """An agent that lies is refused and counted, what it replays is a replicate, and the search ends with true figures."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +74,6 @@ def lies(task_id: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def honest_agent(place: Place, url: str) -> Iterator[None]:
-    """A real agent, whose device is the one that is known."""
-    command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", place.paths[1], "--redis", url]
-    command += ["--state", str(place.folder / "agent")]
-    with (place.folder / "agent.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def waiting_task(client: Client, run: RunProcess, place: Place) -> MeasureTask:
     """The task of the first candidate, once it is on the road."""
     uid, bus = place.documents()[1].metadata.uid, OperatorBus(client)
@@ -148,7 +129,7 @@ def test_lies_are_refused_and_counted_and_the_truth_is_found(tmp_path: Path) -> 
         assert not any(trial.finished for trial in place.trials().values())
         foreign = anothers_task(client)
         liar.say(dream(foreign.task_id))
-        with honest_agent(place, server.url):
+        with place.agent_elsewhere(server.url):
             run.until(lambda: any(trial.finished for trial in place.trials().values()), "a true answer")
             (first, *_) = sent_answers(place)
             liar.say(first.read_bytes())

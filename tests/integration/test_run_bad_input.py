@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from pfpnas_api.kinds import is_true
 from pfpnas_operator.cli import app
 from pfpnas_operator.local.folder import RunFolder
 from support.run_process import Place, Whole
@@ -280,7 +279,7 @@ def test_disk_that_gets_full_ends_with_one_message_and_goes_on_once_there_is_roo
         (disk / "filler").unlink()
         with place.run() as run:
             assert run.wait() == 0, run.stdout + run.stderr
-        _assert_whole(place, trials=2)
+        place.assert_whole(trials=2)
 
 
 def test_room_that_is_lacking_for_candidates_alone_costs_no_trial(trained: Callable[..., Place]) -> None:
@@ -294,7 +293,7 @@ def test_room_that_is_lacking_for_candidates_alone_costs_no_trial(trained: Calla
         run.await_no_children()
     with place.run() as run:
         assert run.wait() == 0, run.stdout + run.stderr
-    _assert_whole(place, trials=4)
+    place.assert_whole(trials=4)
 
 
 def test_private_data_lost_in_the_middle_of_a_search_cost_no_trial(trained: Callable[..., Place]) -> None:
@@ -309,16 +308,7 @@ def test_private_data_lost_in_the_middle_of_a_search_cost_no_trial(trained: Call
     images.with_suffix(".away").rename(images)
     with place.run() as run:
         assert run.wait() == 0, run.stdout + run.stderr
-    _assert_whole(place, trials=3)
-
-
-def _assert_whole(place: Place, *, trials: int) -> None:
-    """Every trial of the budget was measured in the end, and is counted once."""
-    found = place.trials()
-    assert sorted(trial.spec.index or 0 for trial in found.values()) == list(range(trials))
-    assert [name for name, trial in found.items() if not is_true(trial.status.conditions, "Succeeded")] == []
-    counts = place.documents()[1].status.trials
-    assert (counts.created, counts.succeeded, counts.failed) == (trials, trials, 0)
+    place.assert_whole(trials=3)
 
 
 def _fill(path: Path) -> None:

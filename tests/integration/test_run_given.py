@@ -1,10 +1,6 @@
 """A Redis that is given, and an agent that somebody else has started."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,24 +12,12 @@ from support.run_process import Place
 pytestmark = pytest.mark.timeout(600)
 
 
-@contextmanager
-def _agent(place: Place, url: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", place.paths[1], "--redis", url]
-    with (place.folder / "agent.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def test_agent_elsewhere_measures_over_a_redis_that_is_given(trained: Callable[..., Place]) -> None:
     place = trained({"spec": {"budget": {"maxTrials": 2}}})
     with redis_server() as server, place.run("--no-agent", "--redis", server.url) as run:
         run.until(lambda: "no agent of pool bench is heard yet" in run.stdout, "it says whom it waits for")
         assert not [line for line in run.children().values() if "redis-server" in line or "pfpnas_agent" in line]
-        with _agent(place, server.url):
+        with place.agent_elsewhere(server.url):
             assert run.wait() == 0, run.stdout + run.stderr
     assert is_true(place.documents()[1].status.conditions, "Succeeded")
     assert (place.out / "best" / "model.onnx").is_file()
@@ -56,7 +40,7 @@ def test_two_searches_share_a_pool(trained: Callable[..., Place], whole_run: tup
     first = trained({"spec": {"budget": {"maxTrials": 2}}})
     second = Place(tmp_path / "second", experiment=first.experiment)
     second.adopt_supernet(whole_run[0].out)
-    with redis_server() as server, _agent(first, server.url):
+    with redis_server() as server, first.agent_elsewhere(server.url):
         shared = ("--no-agent", "--redis", server.url)
         with first.run(*shared) as one, second.run(*shared) as other:
             assert one.wait() == 0, one.stdout + one.stderr

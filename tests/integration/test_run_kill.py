@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pfpnas_api.kinds import Trial, TrialMetrics, is_true
+from pfpnas_api.kinds import Trial, TrialMetrics
 from support.run_process import Place, RunProcess
 
 pytestmark = pytest.mark.timeout(900)
@@ -57,11 +57,7 @@ def _scored(place: Place) -> dict[str, object]:
 
 
 def _assert_whole(place: Place, *, trials: int) -> None:
-    found = place.trials()
-    assert sorted(trial.spec.index or 0 for trial in found.values()) == list(range(trials))
-    assert [name for name, trial in found.items() if not is_true(trial.status.conditions, "Succeeded")] == []
-    counts = place.documents()[1].status.trials
-    assert (counts.created, counts.succeeded, counts.failed) == (trials, trials, 0)
+    place.assert_whole(trials=trials)
     assert (place.out / "report.html").is_file()
 
 

@@ -38,13 +38,14 @@ def test_documents_are_read_back_as_they_were_written(whole_run: tuple[Place, st
 
 def test_status_agrees_with_the_trials(whole_run: tuple[Place, str]) -> None:
     place, _ = whole_run
-    _, experiment = place.documents()
+    supernet, experiment = place.documents()
     trials = place.trials().values()
     assert sorted(trial.spec.index or 0 for trial in trials) == [0, 1]
     assert all(is_true(trial.status.conditions, "Succeeded") for trial in trials)
     assert (experiment.status.trials.succeeded, experiment.status.trials.running) == (2, 0)
     assert is_true(experiment.status.conditions, "Succeeded")
-    assert {trial.status.checkpoint for trial in trials} == {place.documents()[0].status.checkpoint.sha256}  # type: ignore[union-attr]
+    assert supernet.status.checkpoint is not None
+    assert {trial.status.checkpoint for trial in trials} == {supernet.status.checkpoint.sha256}
 
 
 def test_best_is_what_was_found_best_when_measured_again(whole_run: tuple[Place, str]) -> None:
@@ -52,11 +53,13 @@ def test_best_is_what_was_found_best_when_measured_again(whole_run: tuple[Place,
     status = place.documents()[1].status
     assert {finalist.trial for finalist in status.finalists} == place.trials().keys()
     assert [finalist.reason for finalist in status.finalists] == [None, None]
-    ranked = [finalist.ranked for finalist in status.finalists]
-    assert status.best == max(ranked, key=lambda one: one.score or 0)  # type: ignore[union-attr]
+    ranked = [finalist.ranked for finalist in status.finalists if finalist.ranked is not None]
+    assert len(ranked) == 2
+    assert status.best is not None
+    assert status.best == max(ranked, key=lambda one: one.score or 0)
     rows = [row for row in status.evaluations if row.name in ("best", "finalist")]
     assert [row.name for row in rows] == ["best", "finalist"]
-    assert rows[0].architecture == status.best.architecture  # type: ignore[union-attr]
+    assert rows[0].architecture == status.best.architecture
     assert all(row.accuracy for row in rows)
 
 

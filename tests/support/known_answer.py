@@ -180,7 +180,7 @@ def search(
         search_space=known.spec,
         classes=10,
         objective=known.objective,
-        tuner=TunerSpec(algorithm=algorithm, seed=seed, pseudo_trials=pseudo_trials),  # type: ignore[arg-type]
+        tuner=TunerSpec.model_validate({"algorithm": algorithm, "seed": seed, "pseudoTrials": pseudo_trials}),
         prediction=prediction or PredictionSpec(),
     )
     answers = Answers(make_proposer(job), made={})

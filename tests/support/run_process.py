@@ -21,7 +21,7 @@ import yaml
 
 from pfpnas_api.bus import connect
 from pfpnas_api.bus.connection import Client
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, Supernet, Trial, is_true
 from pfpnas_operator.documents import load
 from pfpnas_operator.local.folder import RunFolder, begin_or_resume
 from support.agent_data import write_idx
@@ -138,6 +138,27 @@ class Place:
         finally:
             process.kill_all()
             process.forget()
+
+    @contextmanager
+    def agent_elsewhere(self, url: str) -> Iterator[None]:
+        """A real agent with these data, started by itself as on a device of its own."""
+        command = [sys.executable, "-m", "pfpnas_agent", "run", "--config", self.paths[1], "--redis", url]
+        command += ["--state", str(self.folder / "agent")]
+        with (self.folder / "agent.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def assert_whole(self, *, trials: int) -> None:
+        """Every trial of the budget was measured in the end, and is counted once."""
+        found = self.trials()
+        assert sorted(trial.spec.index or 0 for trial in found.values()) == list(range(trials))
+        assert [name for name, trial in found.items() if not is_true(trial.status.conditions, "Succeeded")] == []
+        counts = self.documents()[1].status.trials
+        assert (counts.created, counts.succeeded, counts.failed) == (trials, trials, 0)
 
     def trials(self) -> dict[str, Trial]:
         """The trials' documents, by name."""

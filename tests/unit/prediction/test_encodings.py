@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfpnas_api.spaces import SearchSpace, cost, sample_matrix, to_architectures
-from pfpnas_workloads.prediction.encoding import ENCODINGS, coded, encode, features, one_hot
+from pfpnas_workloads.prediction.encoding import ENCODINGS, EncodingName, coded, encode, features, one_hot
 
 SPACE = SearchSpace(kernel_sizes=(3, 5, 7), expand_ratios=(2, 3, 6), depths=(1, 2, 4), resolutions=(16, 24, 32))
 ONE_VALUE = SearchSpace(kernel_sizes=(3,), expand_ratios=(2, 4), depths=(2,), resolutions=(16,))
@@ -49,7 +49,7 @@ def test_log_macs_orders_by_operations() -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_features_hang_on_their_architecture_only(encoding) -> None:  # type: ignore[no-untyped-def]
+def test_features_hang_on_their_architecture_only(encoding: EncodingName) -> None:
     matrix = sample(SPACE, 20)
     together = features(SPACE, encoding, coded(SPACE, matrix))
     alone = np.concatenate([features(SPACE, encoding, coded(SPACE, matrix[[i]])) for i in range(20)], axis=1)

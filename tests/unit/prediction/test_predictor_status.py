@@ -45,7 +45,9 @@ def test_every_figure_is_there_and_beside_its_yardsticks() -> None:
         assert quality.error <= 1.2 * quality.macs_error
         assert quality.kendall_tau > 0.6
         assert quality.coverage == pytest.approx(0.9, abs=0.08)
-    assert (status.latency_mape, status.accuracy_mae) == (status.latency.error, status.accuracy.error)  # type: ignore[union-attr]
+    assert status.latency is not None
+    assert status.accuracy is not None
+    assert (status.latency_mape, status.accuracy_mae) == (status.latency.error, status.accuracy.error)
     assert status.noise_floor is None
 
 

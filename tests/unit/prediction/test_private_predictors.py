@@ -106,7 +106,10 @@ def test_the_same_arguments_give_the_same_bits_and_a_choice_given_back_too() -> 
             (a.latency_deviation, b.latency_deviation),
             (a.accuracy_deviation, b.accuracy_deviation),
         ]
-        assert all(np.array_equal(mine, theirs) for mine, theirs in pairs)  # type: ignore[arg-type]
+        for mine, theirs in pairs:
+            assert mine is not None
+            assert theirs is not None
+            assert np.array_equal(mine, theirs)
 
 
 def test_a_choice_is_kept_when_labels_are_added() -> None:
@@ -172,7 +175,8 @@ def test_equal_labels_are_predicted_as_they_are(count: int) -> None:
     found = predictors.predict(sample(50, seed=5))
     assert found.latency == pytest.approx(np.full(50, 2.0))
     assert found.accuracy == pytest.approx(np.full(50, 0.9))
-    assert np.all(found.latency_deviation > 0)  # type: ignore[operator]
+    assert found.latency_deviation is not None
+    assert np.all(found.latency_deviation > 0)
     status = predictors.quality(LIMITED)
     assert status.latency is not None
     assert (status.latency.kendall_tau, status.latency.error) == (0.0, pytest.approx(0, abs=1e-9))
@@ -208,9 +212,13 @@ def test_a_long_matrix_is_predicted_as_its_rows_are() -> None:
     predictors, matrix = fit(SPACE, make_labels(40), public=make_public(), seed=0), sample(100)
     many = np.tile(matrix, (BLOCK // 50, 1))
     together, alone = predictors.predict(many), predictors.predict(matrix)
-    assert together.latency == pytest.approx(np.tile(alone.latency, BLOCK // 50), rel=1e-5)  # type: ignore[arg-type]
-    assert together.accuracy == pytest.approx(np.tile(alone.accuracy, BLOCK // 50), rel=1e-5)  # type: ignore[arg-type]
-    assert predictors.predict(matrix[:0]).latency.shape == (0,)  # type: ignore[union-attr]
+    nothing = predictors.predict(matrix[:0])
+    assert alone.latency is not None
+    assert alone.accuracy is not None
+    assert nothing.latency is not None
+    assert together.latency == pytest.approx(np.tile(alone.latency, BLOCK // 50), rel=1e-5)
+    assert together.accuracy == pytest.approx(np.tile(alone.accuracy, BLOCK // 50), rel=1e-5)
+    assert nothing.latency.shape == (0,)
 
 
 @pytest.mark.parametrize("wrong", [nan, inf, -1.0, 0.0])

@@ -6,7 +6,7 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import Ridge
 
 from pfpnas_api.spaces import SearchSpace, sample_matrix
-from pfpnas_workloads.prediction.candidates import Inputs, candidates, fit_candidate
+from pfpnas_workloads.prediction.candidates import Candidate, Inputs, candidates, fit_candidate
 from pfpnas_workloads.prediction.encoding import coded
 from pfpnas_workloads.prediction.network import COLUMNS, Layer, forward, train
 from pfpnas_workloads.prediction.smoother import Radial, fit_affine, fit_process, fit_ridge
@@ -14,7 +14,7 @@ from pfpnas_workloads.prediction.smoother import Radial, fit_affine, fit_process
 NONE = np.empty((0, 60), np.float32)
 
 
-def problem(noise: float, *, seed: int = 0):  # type: ignore[no-untyped-def]
+def problem(noise: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """An unpenalised column z, 12 features x, and labels that hang on z, on three features, and on noise."""
     rng = np.random.default_rng(seed)
     z, x = rng.normal(size=(1, 60)).astype(np.float32), rng.normal(size=(12, 60)).astype(np.float32)
@@ -110,7 +110,7 @@ def test_a_perceptron_learns_and_begins_at_the_mean() -> None:
     [candidate for candidate in candidates(200, public=False) if candidate.encoding],
     ids=lambda c: f"{c.regressor} on {c.code}",
 )
-def test_every_regressor_explains_what_the_line_leaves(candidate) -> None:  # type: ignore[no-untyped-def]
+def test_every_regressor_explains_what_the_line_leaves(candidate: Candidate) -> None:
     space = SearchSpace(kernel_sizes=(3, 5), expand_ratios=(2, 4), depths=(1, 2), resolutions=(16, 24))
     inputs = Inputs(space, coded(space, sample_matrix(space, 260, rng=np.random.default_rng(0))), public=None)
     compact = inputs.features("compact")

@@ -1,7 +1,7 @@
 """Documents as YAML that every reader understands alike."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -11,11 +11,14 @@ _NUMBER_LIKE = re.compile(r"[-+.]?[0-9][-+0-9_.:eExXoO]*|[-+]?\.(inf|nan)", re.I
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ""})
 
 
-# The same text from libyaml, a fifth of the time; a search writes each of its trials half a dozen times.
-_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+if TYPE_CHECKING:
+    _Base = yaml.SafeDumper
+else:
+    # The same text from libyaml, a fifth of the time; a search writes each of its trials half a dozen times.
+    _Base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_Base):  # type: ignore[misc] # known only when it runs
+class _Dumper(_Base):
     """Writes lists of plain values on one line, and quotes all text that some reader takes for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
