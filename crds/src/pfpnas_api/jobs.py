@@ -1,7 +1,8 @@
 """What a workload is told (one JSON document), and what it leaves behind (one manifest in the artifact store).
 
 A Job gets three things: its document in the environment variable `PFPNAS_JOB` or a file, the artifact store's address
-in `PFPNAS_ARTIFACTS`, and Redis' in `PFPNAS_REDIS_URL`. Its result is the manifest ``refs/<uid>.json``.
+in `PFPNAS_ARTIFACTS` (with a token in `PFPNAS_ARTIFACTS_TOKEN` where it is a server), and Redis' in `PFPNAS_REDIS_URL`.
+Its result is the manifest ``refs/<uid>.json``.
 """
 
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from pfpnas_api.messages import BuildRequest
 ENV_JOB = "PFPNAS_JOB"
 ENV_REDIS = "PFPNAS_REDIS_URL"
 ENV_ARTIFACTS = "PFPNAS_ARTIFACTS"
+ENV_ARTIFACTS_TOKEN = "PFPNAS_ARTIFACTS_TOKEN"
 
 EXIT_DONE = 0
 EXIT_BAD_INPUT = 42

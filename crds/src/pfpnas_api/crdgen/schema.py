@@ -29,6 +29,7 @@ KEPT: Final = (
     "minProperties",
     "maxProperties",
     "required",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-validations",
@@ -76,11 +77,13 @@ class _Converter:
         if flat.get("additionalProperties") is False:
             del flat["additionalProperties"]  # the API server itself prunes or refuses unknown fields
         self._set_default(flat)
+        _set_keys(flat)
         _set_number(flat)
         _set_text(flat)
         self._convert_children(flat, path)
         unknown = sorted(set(flat) - set(KEPT))
-        if unknown or "type" not in flat:
+        typed = "type" in flat or flat.get("x-kubernetes-int-or-string") is True
+        if unknown or not typed:
             raise SchemaError(f"{path}: a structural schema can't have {', '.join(unknown) or 'a value of any type'}")
         return {keyword: flat[keyword] for keyword in KEPT if keyword in flat}
 
@@ -108,6 +111,23 @@ class _Converter:
         for keyword in ("items", "additionalProperties"):
             if keyword in flat:
                 flat[keyword] = self.convert(flat[keyword], path=f"{path}[]")
+
+
+def _set_keys(flat: Schema) -> None:
+    """What is said of a map's keys as a rule: structural schemas have neither patternProperties nor propertyNames."""
+    patterns, names = flat.pop("patternProperties", {}), flat.pop("propertyNames", {})
+    rules = list(flat.get("x-kubernetes-validations", ()))
+    for pattern, value in patterns.items():
+        flat["additionalProperties"] = value
+        rules.append(_rule(f"key.matches(r'{pattern}')", f"keys have to match {pattern}"))
+    if "maxLength" in names:
+        rules.append(_rule(f"key.size() <= {names['maxLength']}", f"keys have at most {names['maxLength']} characters"))
+    if rules:
+        flat["x-kubernetes-validations"] = rules
+
+
+def _rule(of_key: str, message: str) -> Schema:
+    return {"rule": f"self.all(key, {of_key})", "message": message}
 
 
 def _set_number(flat: Schema) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from pfpnas_api.kinds.common import LocalReference, Model, ParentMetadata, Resource
+from pfpnas_api.kinds.pods import DeletionPolicy, Image, PodTemplate, QueueName
 from pfpnas_api.kinds.prediction import PredictionSpec
 from pfpnas_api.kinds.search import NASExperimentStatus
 from pfpnas_api.quantities import COUNT, DECIMAL, DURATION, ENERGY, RATE, SIZE, AnyQuantity, Between, Decimal, Quantity
@@ -222,6 +223,12 @@ class TrialTemplate(Model):
 
     mode: Literal["Pod", "Pooled"] = "Pod"
     """Pod: a Job a trial. Pooled: long-lived workers that serve many trials."""
+    workers: Annotated[int, Field(ge=1, le=100)] = 1
+    """Workers of mode Pooled. In a cluster only: on one machine it is one."""
+    image: Image | None = None
+    """An image of one's own that builds candidates (docs/trial-image.md). In a cluster only."""
+    pod_template: PodTemplate = PodTemplate()
+    """Of the trials' and the tuner's pods. In a cluster only."""
 
 
 class NASExperimentSpec(Model):
@@ -259,6 +266,12 @@ class NASExperimentSpec(Model):
     ] = ()
     """Other experiments over the same search space, of this namespace: what they found best is measured here first, in
     turns, as at most a quarter of maxTrials. The search waits until theirs are over."""
+    queue_name: QueueName | None = None
+    """The Kueue queue of its Jobs. In a cluster only."""
+    suspend: bool = False
+    """Start nothing more and stop its Jobs; the search goes on once this is false again."""
+    deletion_policy: DeletionPolicy = "Delete"
+    """What happens to its artifacts (candidates) when it is deleted."""
 
     @model_validator(mode="after")
     def _cost_needs_a_price(self) -> "NASExperimentSpec":

@@ -96,7 +96,7 @@ class Evaluation(Model):
 class NASExperimentStatus(Model):
     """What is known of an experiment.
 
-    Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Succeeded, Failed.
+    Conditions: Accepted, SupernetReady, AgentsAvailable, Searching, Suspended, Succeeded, Failed.
     """
 
     observed_generation: Count = 0

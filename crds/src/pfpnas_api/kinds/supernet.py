@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from pfpnas_api.kinds.common import ArtifactRef, Conditions, Count, Digest, Model, ParentMetadata, Resource, Timestamp
+from pfpnas_api.kinds.pods import DeletionPolicy, PodTemplate, QueueName
 from pfpnas_api.quantities import DECIMAL, Between, Decimal
 from pfpnas_api.spaces import SearchSpace, SearchSpaceError
 
@@ -136,6 +137,9 @@ class TrainingSpec(Model):
     """Same seed, same result."""
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """Steps between checkpoints."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pods that train together (data parallel, one process a GPU); each step's batch is shared out among them. In a
+    cluster only."""
     calibration_images: Annotated[int, Field(ge=64, le=10_000)] = 1024
     """Training images kept beside the checkpoint, with which every candidate's BatchNorm is recalibrated."""
 
@@ -160,6 +164,14 @@ class SupernetSpec(Model):
     dataset: DatasetSpec
     training: TrainingSpec = TrainingSpec()
     predictor: AccuracyPredictorSpec = AccuracyPredictorSpec()
+    pod_template: PodTemplate = PodTemplate()
+    """Of the pods that train and fit, such as their GPUs. In a cluster only."""
+    queue_name: QueueName | None = None
+    """The Kueue queue of its Jobs. In a cluster only."""
+    suspend: bool = False
+    """Stop its Jobs; what was trained is kept, and training goes on from there once this is false again."""
+    deletion_policy: DeletionPolicy = "Delete"
+    """What happens to its artifacts (checkpoint, predictor) when it is deleted."""
 
 
 class StageProgress(Model):
@@ -211,7 +223,7 @@ class AccuracyPredictorStatus(Model):
 
 
 class SupernetStatus(Model):
-    """What is known of a Supernet. Conditions: Accepted, Trained, PredictorReady, Ready, Failed."""
+    """What is known of a Supernet. Conditions: Accepted, Trained, PredictorReady, Ready, Suspended, Failed."""
 
     observed_generation: Count = 0
     conditions: Conditions = ()

@@ -16,7 +16,8 @@ class JobView:
     """A Job (or local process) as it stands."""
 
     name: str
-    state: Literal["Pending", "Running", "Succeeded", "Failed"]
+    state: Literal["Queued", "Pending", "Running", "Succeeded", "Failed"]
+    """Queued: it is suspended until its queue (Kueue) admits it. Pending: its pods do not run yet."""
     since: datetime
     """When it was started; when it ended, once it has."""
     progressed_at: datetime
@@ -24,12 +25,18 @@ class JobView:
     exit_code: int | None = None
     message: str = ""
     """The system's own words on why it waits or failed."""
+    reason: str = ""
+    """Why it waits, in the system's own word: Unschedulable, ImagePullBackOff, CreateContainerConfigError, …"""
+    infrastructure: bool = False
+    """Whether what ended it is no fault of its own: an evicted or preempted pod, a node that is gone."""
+    leaving: bool = False
+    """It was deleted, but its pods have not ended yet: nothing of its name can be created before."""
     progress: Progress | None = None
 
     @property
     def active(self) -> bool:
         """Whether it waits or runs."""
-        return self.state in ("Pending", "Running")
+        return self.state in ("Queued", "Pending", "Running")
 
 
 @dataclass(frozen=True, kw_only=True)

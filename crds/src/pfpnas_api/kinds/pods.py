@@ -1,0 +1,119 @@
+"""What a user may say of the pods that run for a resource: a closed, bounded subset of a pod template.
+
+No volumes, no service account, no command, no host access: whoever may write a Supernet may not thereby become root on
+a node.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic.config import JsonDict
+
+from pfpnas_api.kinds.common import Model
+
+_SEGMENT = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_SEGMENT}$"
+LABEL_VALUE = rf"^({_SEGMENT})?$"
+_OURS = r"^([-a-z0-9.]+\.)?(pfpnas\.io|kubernetes\.io|k8s\.io)/"
+"""Labels and annotations of these domains decide what belongs to whom, or what a pod may do."""
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
+AnnotationValue = Annotated[str, Field(max_length=1024)]
+ResourceName = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY)]
+_AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Amount = Annotated[
+    str,
+    Field(min_length=1, max_length=32, pattern=_AMOUNT),
+    BeforeValidator(_text),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _AMOUNT}, mode="validation"),
+]
+"""A Kubernetes quantity: 500m, 2, 8Gi; as everywhere in Kubernetes a plain number needs no quotes."""
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""A DNS subdomain."""
+
+
+_NOT_FOR_USERS = "keys of pfpnas.io, kubernetes.io and k8s.io are not for users"
+
+
+def _not_ours(given: dict[str, str]) -> dict[str, str]:
+    for key in given:
+        if re.match(_OURS, key):
+            raise ValueError(f"{key}: {_NOT_FOR_USERS}")
+    return given
+
+
+_KEYS: JsonDict = {
+    "x-kubernetes-validations": [{"rule": f"self.all(key, !key.matches(r'{_OURS}'))", "message": _NOT_FOR_USERS}]
+}
+
+
+class Toleration(Model):
+    """A taint that the pods bear."""
+
+    key: LabelKey | None = None
+    """Of the taint; left out with operator Exists, every taint is tolerated."""
+    operator: Literal["Equal", "Exists"] = "Equal"
+    """Equal: the taint's value has to be the one given. Exists: any value will do."""
+    value: LabelValue | None = None
+    """Of the taint; only with operator Equal."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Of the taint; left out, every effect."""
+    toleration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
+    """How long the taint is borne; only with NoExecute."""
+
+
+class ResourceRequirements(Model):
+    """Compute resources of a pod's one container."""
+
+    limits: Annotated[dict[ResourceName, Amount], Field(max_length=16)] = {}
+    """Most it may use: cpu, memory, nvidia.com/gpu, …"""
+    requests: Annotated[dict[ResourceName, Amount], Field(max_length=16)] = {}
+    """What it is given for certain; the limits where left out."""
+
+
+class PodTemplate(Model):
+    """Where pods run and what they may use."""
+
+    resources: ResourceRequirements | None = None
+    """In place of the defaults of the operator's configuration."""
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=16)] = {}
+    """Labels that a node must have."""
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16)] = ()
+    """Taints that the pods bear."""
+    priority_class_name: ObjectName | None = None
+    """A PriorityClass of the cluster."""
+    runtime_class_name: ObjectName | None = None
+    """A RuntimeClass of the cluster."""
+    labels: Annotated[
+        dict[LabelKey, LabelValue],
+        Field(max_length=16, json_schema_extra=_KEYS),
+        AfterValidator(_not_ours),
+    ] = {}
+    """Further labels of the pods."""
+    annotations: Annotated[
+        dict[LabelKey, AnnotationValue],
+        Field(max_length=16, json_schema_extra=_KEYS),
+        AfterValidator(_not_ours),
+    ] = {}
+    """Further annotations of the pods."""
+
+
+QueueName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""A LocalQueue of Kueue in the same namespace."""
+
+DeletionPolicy = Literal["Delete", "Retain"]
+
+Image = Annotated[
+    str,
+    Field(min_length=1, max_length=512, pattern=r"^[a-z0-9]([-a-z0-9._:/]*[a-zA-Z0-9._-])?(@sha256:[0-9a-f]{64})?$"),
+]
+"""A container image: registry/name:tag, or …@sha256:…"""
