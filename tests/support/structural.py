@@ -1,6 +1,7 @@
 """Structural schemas in Python: the rules that the API server has for them, and what it says of a document.
 
-Only the keywords that `pfpnas_api.crdgen` writes are known here; CEL rules are not evaluated.
+Only the keywords that `pfpnas_api.crdgen` writes are known here; of the CEL rules only those about a map's keys are
+evaluated.
 """
 
 import re
@@ -39,6 +40,11 @@ def faults(schema: Schema) -> list[str]:
 
 def _part_faults(part: Schema) -> Iterator[str]:
     kind = part.get("type")
+    if part.get("x-kubernetes-int-or-string") is True:
+        yield from (f"{word} is missing" for word in {"maxLength", "pattern", "minimum"} - set(part))
+        if kind is not None:
+            yield "type and x-kubernetes-int-or-string exclude each other"
+        return
     if kind not in TYPES:
         yield f"type is {kind}"
     yield from (
@@ -73,7 +79,7 @@ def _list_map_faults(part: Schema) -> Iterator[str]:
 
 def violations(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
     """Where a document breaks a schema, unknown fields included (as with strict field validation)."""
-    kind = schema["type"]
+    kind = _kind(schema, value)
     if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
         yield f"{path}: {value!r} is no {kind}"
         return
@@ -85,6 +91,13 @@ def violations(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
     if kind == "array":
         for index, item in enumerate(value):
             yield from violations(schema["items"], item, f"{path}.{index}")
+
+
+def _kind(schema: Schema, value: Any) -> str:
+    """The type of a value; where whole numbers and texts are allowed, of these the one it is."""
+    if schema.get("x-kubernetes-int-or-string"):
+        return "integer" if isinstance(value, int) else "string"
+    return str(schema["type"])
 
 
 def _fields(schema: Schema, value: dict[str, Any], path: str) -> Iterator[str]:
@@ -139,6 +152,23 @@ def _list(schema: Schema, value: list[Any]) -> Iterator[str]:
 def _map(schema: Schema, value: dict[str, Any]) -> Iterator[str]:
     if len(value) > schema.get("maxProperties", len(value)):
         yield f"{len(value)} fields"
+    for rule in schema.get("x-kubernetes-validations", ()):
+        found = _KEY_RULE.fullmatch(rule["rule"])
+        yield from (f"{key}: {rule['message']}" for key in value if found and not _holds(found, key))
+
+
+_KEY_RULE = re.compile(
+    r"self\.all\(key, (?:(?P<no>!?)key\.matches\(r'(?P<pattern>.*)'\)|key\.size\(\) <= (?P<size>\d+))\)"
+)
+"""What crdgen writes about a map's keys: in CEL, since structural schemas have no keyword for them."""
+
+
+def _holds(rule: re.Match[str], key: str) -> bool:
+    if rule["size"]:
+        return len(key) <= int(rule["size"])
+    if rule["no"]:
+        return re.search(rule["pattern"], key) is None
+    return re.search(rule["pattern"].removesuffix("$") + r"\Z", key) is not None
 
 
 _CHECKS: Any = {"integer": _number, "number": _number, "string": _text, "array": _list, "object": _map}

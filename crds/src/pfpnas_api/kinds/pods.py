@@ -33,7 +33,9 @@ Amount = Annotated[
     str,
     Field(min_length=1, max_length=32, pattern=_AMOUNT),
     BeforeValidator(_text),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _AMOUNT}, mode="validation"),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "minimum": 0, "maxLength": 32, "pattern": _AMOUNT}, mode="validation"
+    ),
 ]
 """A Kubernetes quantity: 500m, 2, 8Gi; as everywhere in Kubernetes a plain number needs no quotes."""
 
