@@ -44,3 +44,8 @@ def suggestions(experiment: str) -> str:
 def progress(job: str) -> str:
     """Hash: workload → operator."""
     return f"{PREFIX}:progress:{job}"
+
+
+def blobs(pool: str) -> str:
+    """Glob that every chunk of a pool's candidates matches, and nothing else."""
+    return f"{PREFIX}:{{{pool}}}:blob:*"

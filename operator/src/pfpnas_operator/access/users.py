@@ -1,0 +1,107 @@
+"""Users in Redis: made, changed and removed, where the server knows ACL selectors and lets us."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis.exceptions import ResponseError
+
+from pfpnas_api.bus.connection import Client, text
+
+logger = logging.getLogger(__name__)
+
+_PROBE = "pfpnas-probe"
+_NO_ACL_FILE = "not configured to use an ACL file"
+
+
+class Passwords(Protocol):
+    """Where the users' passwords come from: derived, so that none is ever stored or read back."""
+
+    def password(self, user: str) -> str:
+        """The password of a user; the same each time."""
+        ...
+
+
+class RedisUsers:
+    """The users of one Redis server.
+
+    Every method speaks to the server and raises its `RedisError`s.
+    """
+
+    def __init__(self, client: Client, key: Passwords) -> None:
+        self._client, self._key = client, key
+        self._refusal: str | None = None
+        self._probed = False
+        self._made: dict[str, tuple[list[str], Any]] = {}
+
+    @property
+    def available(self) -> bool:
+        """Whether users can be made here."""
+        return self.refusal is None
+
+    @property
+    def refusal(self) -> str | None:
+        """What the server says to a user with selectors; None when it makes one. Asked once.
+
+        Versions say little: forks count their own, and hosted servers switch commands off.
+        """
+        if not self._probed:
+            self._refusal = self._probe()
+            self._probed = True
+        return self._refusal
+
+    def ensure(self, name: str, rules: Sequence[str], *, password_sha256: str | None = None) -> bool:
+        """See that a user is there with just these rules; whether anything had to be done.
+
+        A changed password ends the connections that were made with the old one.
+
+        Args:
+            name: Of the user.
+            rules: As `pfpnas_operator.access.rules` has them.
+            password_sha256: Digest of its password; of the derived one where left out.
+        """
+        digest = password_sha256 or hashlib.sha256(self._key.password(name).encode()).hexdigest()
+        wanted = ["reset", "on", f"#{digest}", "resetchannels", *rules]
+        found = self._client.acl_getuser(name)
+        if found is not None and self._made.get(name) == (wanted, found):
+            return False
+        change = self._client.pipeline(transaction=True)
+        if found is not None and found["passwords"] != [digest]:
+            change.execute_command("ACL DELUSER", name)
+        change.execute_command("ACL SETUSER", name, *wanted)
+        change.execute()
+        made = self._client.acl_getuser(name)
+        # At a start nothing is remembered, yet mostly all is as it was.
+        if made != found:
+            self._save()
+        self._made[name] = (wanted, made)
+        return bool(made != found)
+
+    def remove(self, name: str) -> bool:
+        """See that a user is not there, and end its connections; whether it was."""
+        self._made.pop(name, None)
+        removed = bool(self._client.acl_deluser(name))
+        if removed:
+            self._save()
+        return removed
+
+    def names(self, prefix: str) -> list[str]:
+        """Users whose names start so."""
+        return sorted(name for name in map(text, self._client.acl_users()) if name.startswith(prefix))
+
+    def _probe(self) -> str | None:
+        try:
+            self._client.execute_command("ACL SETUSER", _PROBE, "reset", "off", f"(+ping %R~{_PROBE})")
+            self._client.acl_deluser(_PROBE)
+        except ResponseError as e:
+            return str(e)
+        return None
+
+    def _save(self) -> None:
+        """Keep the users over a restart of the server, where it has a file for them; else `ensure` brings them back."""
+        try:
+            self._client.acl_save()
+        except ResponseError as e:
+            if _NO_ACL_FILE not in str(e):
+                logger.warning("Redis can't save its users: %s", e)
