@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
+from pfpnas_operator.documents import DocumentError, Documents, check_for_one_machine, cross_check, load
 
 TEMPLATE = """\
 apiVersion: pfpnas.io/v1alpha1
@@ -144,3 +144,40 @@ def test_budget_larger_than_the_space_is_warned_of(tmp_path: Path) -> None:
 def test_trial_outside_the_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"Trial/by-hand: spec.architecture: .*kernel 9 of stage5.block1"):
         cross_check(documents(tmp_path, extra=TRIAL))
+
+
+CLUSTER = """\
+---
+apiVersion: pfpnas.io/v1alpha1
+kind: Supernet
+metadata: {name: other}
+spec:
+  searchSpace: {backbone: MobileNetV2}
+  dataset: {format: CIFAR10, uri: data}
+  training: {workers: 4}
+  podTemplate: {resources: {limits: {nvidia.com/gpu: 1}}, labels: {team: vision}}
+  queueName: gpu-team-a
+  deletionPolicy: Retain
+"""
+
+
+def test_what_only_a_cluster_uses_is_passed_over_on_one_machine(tmp_path: Path) -> None:
+    there = documents(tmp_path, extra=CLUSTER)
+    assert check_for_one_machine(there) == ()
+
+
+def test_an_image_is_warned_of_on_one_machine(tmp_path: Path) -> None:
+    there = documents(tmp_path)
+    spec = there.experiments[0].spec
+    template = spec.trial_template.model_copy(update={"image": "builder:1"})
+    experiment = there.experiments[0].model_copy(update={"spec": spec.model_copy(update={"trial_template": template})})
+    (warning,) = check_for_one_machine(Documents(supernets=there.supernets, experiments=(experiment,), trials=()))
+    assert warning.startswith("NASExperiment/digits: spec.trialTemplate.image: is passed over on one machine")
+
+
+def test_suspended_documents_are_refused_on_one_machine_and_sound_otherwise(tmp_path: Path) -> None:
+    there = documents(tmp_path, extra=CLUSTER + "  suspend: true\n")
+    assert cross_check(there) == ()
+    with pytest.raises(DocumentError) as refused:
+        check_for_one_machine(there)
+    assert str(refused.value).startswith("Supernet/other: spec.suspend: is true, so that nothing would be started")

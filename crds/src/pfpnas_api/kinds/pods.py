@@ -114,8 +114,10 @@ QueueName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9
 
 DeletionPolicy = Literal["Delete", "Retain"]
 
+_TAG = r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?"
+
 Image = Annotated[
     str,
-    Field(min_length=1, max_length=512, pattern=r"^[a-z0-9]([-a-z0-9._:/]*[a-zA-Z0-9._-])?(@sha256:[0-9a-f]{64})?$"),
+    Field(min_length=1, max_length=512, pattern=rf"^[a-z0-9]([-a-z0-9._/]|:[0-9]{{1,5}}/)*{_TAG}$"),
 ]
 """A container image: registry/name:tag, or …@sha256:…"""

@@ -33,6 +33,34 @@ def cross_check(documents: Documents) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def check_for_one_machine(documents: Documents) -> tuple[str, ...]:
+    """Check what means something in a cluster only.
+
+    Returns:
+        Warnings, one line each: what is passed over here, though the search would be another one with it.
+
+    Raises:
+        DocumentError: nothing would be done.
+    """
+    resources = (*documents.supernets, *documents.experiments)
+    suspended = [f"{one.kind}/{one.metadata.name}" for one in resources if one.spec.suspend]
+    if suspended:
+        raise DocumentError("\n".join(f"{name}: spec.suspend: {_SUSPEND}" for name in suspended))
+    return tuple(
+        f"NASExperiment/{one.metadata.name}: spec.trialTemplate.image: {_IMAGE}"
+        for one in documents.experiments
+        if one.spec.trial_template.image is not None
+    )
+
+
+_SUSPEND = (
+    "is true, so that nothing would be started; leave it out (on one machine Ctrl-C stops a run, and the same command "
+    "goes on with it)"
+)
+
+_IMAGE = "is passed over on one machine: candidates are built by the workloads that are installed here"
+
+
 def _impossible(experiment: NASExperiment, supernet: Supernet) -> Iterator[str]:
     """Limits that even the smallest subnet breaks, and with it every other."""
     space, objective = supernet.space(), experiment.spec.objective
