@@ -33,7 +33,7 @@ from pfpnas_api.kinds import NASExperiment, SearchSpaceSpec, is_true
 from pfpnas_operator.local import driver
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.logbook import Logbook
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.processes import Processes, _Process, spawn
 from pfpnas_operator.local.server import RunRedis
 from pfpnas_operator.reconcile import Event, ExperimentObserved, JobRequest
@@ -55,7 +55,7 @@ class InstantBuilds(Processes):
         log, uid = self.logs / f"{request.name}.log", request.document.uid
         argv = [*INSTANT, "builds", self.redis_url, request.document.experiment, self.artifacts]
         popen = spawn(argv, log=log, environment=os.environ)
-        self._running[request.name] = _Process(popen=popen, uid=uid, log=log, since=now, progressed_at=now)
+        self._running[request.name] = _Process(popen=popen, uid=uid, log=log, since=now)
         return None
 
 

@@ -4,7 +4,7 @@ The decisions, the observer, the executor and the gate are the real ones; only w
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +14,9 @@ from pfpnas_api.bus import Queued, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_api.messages import BuildRequest, Heartbeat, LogEntry, MeasureResult, MeasureTask, Progress, Suggestion
-from pfpnas_operator.local.executor import Executor
+from pfpnas_operator.driving import Executor, Observer, StoredManifests
 from pfpnas_operator.local.gate import hold_back
-from pfpnas_operator.local.observer import Observer, Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import (
     Event,
     ExperimentObserved,
@@ -94,14 +94,15 @@ class World:
         parts: Any = self
         self.observer = Observer(
             records=self.records,
-            store=parts,
-            processes=_Processes(self),
+            manifests=StoredManifests(parts),
+            jobs=_Processes(self),
             bus=_Bus(self),  # type: ignore[arg-type]
         )
         self.executor = Executor(
-            folder=_Folder(self),  # type: ignore[arg-type]
+            record=_Folder(self),
             records=self.records,
-            processes=_Processes(self),  # type: ignore[arg-type]
+            jobs=_Processes(self),
+            store=parts,
             bus=_Bus(self),  # type: ignore[arg-type]
             blobs=_Bus(self),  # type: ignore[arg-type]
             observer=self.observer,
@@ -149,7 +150,7 @@ class World:
             self.start_operator()
             return False
         except ConnectionError:
-            self.observer.road.reanchor(self.now)
+            self.observer.reanchor(self.now)
             return False
         finally:
             self.effects_left = self.sends_left = None
@@ -281,7 +282,15 @@ class _Folder:
     def __init__(self, world: World) -> None:
         self._world, self.store = world, world
 
-    def write_trial(self, trial: Trial) -> None:
+    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+        return self.write_trials(trials)
+
+    def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+        for trial in trials:
+            self._write_trial(trial)
+            yield trial
+
+    def _write_trial(self, trial: Trial) -> None:
         self._world.effect("record")
         old = self._world.documents.get(trial.metadata.name)
         assert old is None or not old.finished, f"{trial.metadata.name} was finished, and is written again"
@@ -303,9 +312,10 @@ class _Processes:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def create(self, request: JobRequest, *, now: datetime) -> None:
-        self._world.effect("job")
-        self._world.processes.setdefault(request.name, Process(request, now))
+    def create_all(self, requests: Sequence[JobRequest], *, now: datetime) -> None:
+        for request in requests:
+            self._world.effect("job")
+            self._world.processes.setdefault(request.name, Process(request, now))
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
@@ -315,10 +325,7 @@ class _Processes:
     def uids(self) -> dict[str, str]:
         return {name: process.request.document.uid for name, process in self._world.processes.items()}
 
-    def note_progress(self, name: str, progress: Progress | None, *, now: datetime) -> None:
-        pass
-
-    def views(self) -> dict[str, JobView]:
+    def views(self, now: datetime) -> dict[str, JobView]:
         return {name: self._view(name, process) for name, process in self._world.processes.items()}
 
     @staticmethod
@@ -387,8 +394,8 @@ class _Bus:
     def suggestions(self, uid: str, *, after: str = "0") -> list[tuple[str, Suggestion]]:
         return [(entry, one) for entry, one in self._world.suggestions if int(entry) > int(after)]
 
-    def progress(self, uid: str) -> Progress | None:
-        return None
+    def progresses(self, uids: Iterable[str]) -> dict[str, Progress]:
+        return {}
 
     def push(self, pool: str, model: Any, store: Any) -> None:
         self._world.effect("road")

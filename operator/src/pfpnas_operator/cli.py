@@ -16,7 +16,7 @@ from pfpnas_operator.local.baseline import given_baseline
 from pfpnas_operator.local.baseline_run import perform_beside
 from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.preflight import DataMissing, public_data_problem
 from pfpnas_operator.local.results import write_report
 from pfpnas_operator.local.run import RunRequest, Voice, perform

@@ -17,7 +17,7 @@ from pfpnas_operator.local.baseline import (
     random_experiment,
 )
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import write_report
 from support.report_builders import make_experiment, make_random_search, make_supernet, simulated_trials, with_result
 

@@ -8,7 +8,7 @@ import pytest
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.local.ending import finished, outcome
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import names
 from support.reconcile_builders import condition, make_experiment, make_supernet
 

@@ -10,7 +10,7 @@ from pfpnas_api.kinds import NASExperiment, Trial, is_true
 from pfpnas_api.messages import MeasureResult
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.mending import mended
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.building import build_request
 from support.reconcile_builders import (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import DataMissing, preflight
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RedisUnavailable
 from support.reconcile_builders import make_experiment, make_supernet
 

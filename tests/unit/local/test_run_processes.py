@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pfpnas_api.jobs import TrialWorkerJob
-from pfpnas_api.messages import Progress
 from pfpnas_operator.local import processes as module
 from pfpnas_operator.local.processes import Processes, last_line, spawn, stop
 from pfpnas_operator.reconcile import JobRequest
@@ -119,7 +118,7 @@ REQUEST = JobRequest(name="w", workload="trial-worker", document=TrialWorkerJob(
 def test_job_that_ends_is_seen_with_its_code_and_last_words(jobs: Processes) -> None:
     jobs.create(REQUEST, now=NOW)
     assert jobs.uids() == {"w": "u-1"}
-    view = eventually(lambda: next((v for v in jobs.views().values() if not v.active), None), "its end")
+    view = eventually(lambda: next((v for v in jobs.views(NOW).values() if not v.active), None), "its end")
     assert (view.state, view.exit_code) == ("Failed", 42)
     assert "ended with exit code 42" in view.message
     assert '"uid":"u-1"' in view.message
@@ -128,17 +127,9 @@ def test_job_that_ends_is_seen_with_its_code_and_last_words(jobs: Processes) -> 
 def test_job_is_created_once_and_again_only_after_it_was_deleted(jobs: Processes) -> None:
     jobs.create(REQUEST, now=NOW)
     jobs.create(REQUEST, now=NOW + seconds(5))
-    assert jobs.views()["w"].since == NOW
+    assert jobs.views(NOW)["w"].since == NOW
     jobs.delete(["w", "unknown"])
-    assert jobs.views() == {}
+    assert jobs.views(NOW) == {}
     jobs.create(REQUEST, now=NOW + seconds(9))
-    assert jobs.views()["w"].since == NOW + seconds(9)
-    jobs.stop_all()
-
-
-def test_progress_counts_as_new_only_when_it_changes(jobs: Processes) -> None:
-    jobs.create(REQUEST, now=NOW)
-    for second, done in ((1, 5), (2, 5), (3, 6), (4, 6)):
-        jobs.note_progress("w", Progress(stage="Trial", done=done), now=NOW + seconds(second))
-    assert jobs.views()["w"].progressed_at == NOW + seconds(3)
+    assert jobs.views(NOW)["w"].since == NOW + seconds(9)
     jobs.stop_all()

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from pfpnas_api.kinds import Finalist, NASExperimentStatus, PredictorStatus, StageProgress
-from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.progress import (
     Display,
     Pace,
@@ -19,6 +18,7 @@ from pfpnas_operator.local.progress import (
     picture,
     predictor_text,
 )
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import Event
 from support.reconcile_builders import NOW, artifact, make_experiment, make_supernet, make_trial, observe, seconds
 

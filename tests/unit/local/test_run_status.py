@@ -6,7 +6,7 @@ from pathlib import Path
 from pfpnas_api.kinds import NASExperiment, Trial
 from pfpnas_operator.local.baseline import baseline_folder, begin_random
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.status import status_lines
 from pfpnas_operator.report.units import milliseconds
 from support.report_builders import (

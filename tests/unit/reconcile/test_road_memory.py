@@ -5,7 +5,7 @@ from typing import Any
 
 from pfpnas_api.bus import Queued
 from pfpnas_api.messages import LogEntry
-from pfpnas_operator.local.observer import Records, Road
+from pfpnas_operator.driving import Records, Road
 from support.reconcile_builders import NOW, make_experiment, make_supernet, make_trial, seconds
 from support.world import World
 from support.world_parts import Stream

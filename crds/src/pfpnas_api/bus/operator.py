@@ -157,13 +157,21 @@ class OperatorBus:
 
     def progress(self, job: str) -> Progress | None:
         """How far a job is, as it last said."""
-        value = self._client.hget(keys.progress(job), FIELD.decode())
-        if value is None:
-            return None
-        try:
-            return Progress.decode(value)
-        except MessageError:
-            return None
+        return self.progresses([job]).get(job)
+
+    def progresses(self, jobs: Iterable[str]) -> dict[str, Progress]:
+        """How far jobs are, as each last said, in one round trip; those that said nothing readable are left out."""
+        asked = list(dict.fromkeys(jobs))
+        if not asked:
+            return {}
+        pipeline = self._client.pipeline(transaction=False)
+        for job in asked:
+            pipeline.hget(keys.progress(job), FIELD.decode())
+        read = (
+            (job, _decoded(Progress, {FIELD: value or b""}))
+            for job, value in zip(asked, pipeline.execute(), strict=True)
+        )
+        return {job: progress for job, progress in read if progress is not None}
 
     def forget(self, *, experiment: str | None = None, job: str | None = None) -> None:
         """Remove the keys of an owner that is gone."""

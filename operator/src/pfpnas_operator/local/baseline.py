@@ -9,7 +9,7 @@ from typing import Any
 from pfpnas_api.kinds import NASExperiment, PredictionSpec, Supernet, TunerSpec
 from pfpnas_api.kinds.common import MAX_PARENT_NAME
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.report.points import measured
 
 RANDOM = "random"

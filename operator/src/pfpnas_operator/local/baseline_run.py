@@ -8,8 +8,8 @@ from pfpnas_operator.local.agent import AgentError
 from pfpnas_operator.local.baseline import RANDOM, begin_random, given_baseline, measurements
 from pfpnas_operator.local.ending import DONE, FAILED, INFEASIBLE
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import DataMissing
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import report_of, write_report
 from pfpnas_operator.local.run import RunRequest, Voice, folder_of, perform, wish
 from pfpnas_operator.local.server import RedisUnavailable

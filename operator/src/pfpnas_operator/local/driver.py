@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 from pfpnas_api.bus import OperatorBus, WorkloadBus, connect
 from pfpnas_api.bus.connection import OUTAGE
 from pfpnas_api.kinds import is_true
+from pfpnas_operator.driving import Executor, Observer, StoredManifests
 from pfpnas_operator.local.agent import LocalAgent
-from pfpnas_operator.local.executor import Executor
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.gate import hold_back
-from pfpnas_operator.local.observer import Observer, Records
 from pfpnas_operator.local.processes import Processes
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RedisUnavailable, RunRedis
 from pfpnas_operator.reconcile import Event, ExperimentObserved, reconcile_experiment, reconcile_supernet
 
@@ -138,11 +138,13 @@ class _Run:
         client = connect(server.url)
         self.server, self.agent, self.records, self.watch = server, agent, records, watch
         self.bus, self.announce = OperatorBus(client), announce
-        self.observer = Observer(records=records, store=setting.folder.store, processes=processes, bus=self.bus)
+        store = setting.folder.store
+        self.observer = Observer(records=records, manifests=StoredManifests(store), jobs=processes, bus=self.bus)
         self.executor = Executor(
-            folder=setting.folder,
+            record=setting.folder,
             records=records,
-            processes=processes,
+            jobs=processes,
+            store=store,
             bus=self.bus,
             blobs=WorkloadBus(client),
             observer=self.observer,
@@ -224,7 +226,7 @@ class _Outage:
         Raises:
             RedisUnavailable: it is there, but refuses what was asked, and goes on doing so.
         """
-        self._run.observer.road.reanchor(datetime.now(UTC))
+        self._run.observer.reanchor(datetime.now(UTC))
         revived = self._run.server.revive()
         if not revived and not isinstance(error, OUTAGE):
             self._refusals += 1

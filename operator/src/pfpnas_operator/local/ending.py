@@ -2,7 +2,7 @@
 
 from pfpnas_api.kinds import Condition, Supernet, find_condition, is_true
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import names
 
 DONE, FAILED, INVALID, INFEASIBLE, INTERRUPTED = 0, 1, 2, 3, 130

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +109,16 @@ class RunFolder:
     def write_experiment(self, experiment: NASExperiment) -> None:
         """Write the experiment's document; atomic."""
         write_atomically(self.root / "experiment.yaml", dump(experiment).encode())
+
+    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+        """Write new trials, one after the other."""
+        return self.write_trials(trials)
+
+    def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+        """Write trials' documents, one after the other."""
+        for trial in trials:
+            self.write_trial(trial)
+            yield trial
 
     def write_trial(self, trial: Trial) -> None:
         """Write a trial's document; atomic."""

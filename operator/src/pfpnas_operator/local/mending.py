@@ -8,7 +8,7 @@ from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet, Super
 from pfpnas_api.messages import EXPERIMENT_REASONS, RETRY_REASONS
 from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import Summary, names
 from pfpnas_operator.reconcile.ending import NO_SUCCESS, TOO_MANY, goes_on
 from pfpnas_operator.reconcile.origins import is_own

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pfpnas_api.kinds import Supernet
 from pfpnas_operator.local.agent import AgentError, check_target
 from pfpnas_operator.local.folder import FolderError, RunFolder, free_space_problem
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RunRedis
 
 LEAST_BYTES = 64 * 2**20

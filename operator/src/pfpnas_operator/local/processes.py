@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO
 
 from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_JOB, ENV_REDIS
-from pfpnas_api.messages import Progress
 from pfpnas_operator.reconcile import JobRequest, JobView
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -42,8 +41,6 @@ class _Process:
     uid: str
     log: Path
     since: datetime
-    progressed_at: datetime
-    progress: Progress | None = None
 
 
 @dataclass(kw_only=True)
@@ -74,9 +71,12 @@ class Processes:
         argv = [sys.executable, "-m", "pfpnas_workloads", *COMMANDS[request.workload]]
         log = self.logs / f"{request.name}.log"
         popen = spawn(argv, log=log, environment=environment)
-        self._running[request.name] = _Process(
-            popen=popen, uid=request.document.uid, log=log, since=now, progressed_at=now
-        )
+        self._running[request.name] = _Process(popen=popen, uid=request.document.uid, log=log, since=now)
+
+    def create_all(self, requests: Sequence[JobRequest], *, now: datetime) -> None:
+        """Start Jobs' processes, one after the other."""
+        for request in requests:
+            self.create(request, now=now)
 
     def delete(self, names: Iterable[str]) -> None:
         """Stop processes and forget them."""
@@ -91,35 +91,22 @@ class Processes:
         """Uid of every Job's document, by name."""
         return {name: process.uid for name, process in self._running.items()}
 
-    def note_progress(self, name: str, progress: Progress | None, *, now: datetime) -> None:
-        """Keep what a Job last said of its progress, and when it was new."""
-        process = self._running.get(name)
-        if process is not None and progress is not None and progress != process.progress:
-            process.progress, process.progressed_at = progress, now
-
-    def views(self) -> dict[str, JobView]:
-        """Every process as a Job."""
+    def views(self, now: datetime) -> dict[str, JobView]:
+        """Every process as a Job; since when is what each knows by itself."""
         return {name: _view(name, process) for name, process in self._running.items()}
 
 
 def _view(name: str, process: _Process) -> JobView:
     code = process.popen.poll()
     if code is None:
-        return JobView(
-            name=name,
-            state="Running",
-            since=process.since,
-            progressed_at=process.progressed_at,
-            progress=process.progress,
-        )
+        return JobView(name=name, state="Running", since=process.since, progressed_at=process.since)
     return JobView(
         name=name,
         state="Succeeded" if code == 0 else "Failed",
         since=process.since,
-        progressed_at=process.progressed_at,
+        progressed_at=process.since,
         exit_code=code,
         message="" if code == 0 else _ending(name, code, process.log),
-        progress=process.progress,
     )
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pfpnas_api.kinds import Finalist, PredictorStatus, RankedTrial, Supernet, is_true
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import Event, ExperimentObserved
 from pfpnas_operator.reconcile.finale import settled
 from pfpnas_operator.report.units import milliseconds, pairs

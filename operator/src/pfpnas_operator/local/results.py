@@ -9,7 +9,7 @@ from pfpnas_api.kinds import RankedTrial, Supernet
 from pfpnas_operator.local.agent import LocalAgent
 from pfpnas_operator.local.baseline import own_baseline
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.report import build_report, render_html
 
 

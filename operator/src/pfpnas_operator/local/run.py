@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment
-from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
+from pfpnas_operator.documents import DocumentError, Documents, check_for_one_machine, cross_check, load
 from pfpnas_operator.local.adopting import adopted, by_hand
 from pfpnas_operator.local.agent import AgentError, LocalAgent
 from pfpnas_operator.local.driver import Interrupted, Setting, run_search, stop_signals
@@ -20,9 +20,9 @@ from pfpnas_operator.local.ending import FAILED, INTERRUPTED, finished, outcome
 from pfpnas_operator.local.folder import RunFolder, begin_or_resume, free_space_problem
 from pfpnas_operator.local.logbook import Logbook
 from pfpnas_operator.local.mending import mended
-from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.preflight import preflight
 from pfpnas_operator.local.progress import Display, Pace, opening_lines, picture
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import report_of, write_best, write_deployable, write_report
 from pfpnas_operator.local.server import RedisUnavailable
 from pfpnas_operator.local.sources import read_sources
@@ -70,7 +70,7 @@ def perform(request: RunRequest, voice: Voice) -> int:
     """
     wanted = wish(request)
     supernet, experiment, trials = wanted.supernets[0], wanted.experiments[0], wanted.trials
-    for warning in cross_check(wanted):
+    for warning in (*check_for_one_machine(wanted), *cross_check(wanted)):
         voice.complain(f"warning: {warning}", style="yellow")
     config = wanted.agent_config_path
     folder = folder_of(request, experiment)

@@ -7,8 +7,8 @@ from pfpnas_api.kinds import Finalist, NASExperiment, PredictorStatus, Supernet,
 from pfpnas_operator.local.baseline import own_baseline
 from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Records
 from pfpnas_operator.local.progress import STAGES, best_text, left_text, measured_again, predictor_text
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile.finale import settled
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import OperatorBus, Received, WorkloadBus
 from pfpnas_api.kinds import NASExperimentStatus, SupernetStatus
-from pfpnas_operator.local.folder import RunFolder
-from pfpnas_operator.local.observer import Observer, Records
-from pfpnas_operator.local.processes import Processes
+from pfpnas_operator.driving.observer import Observer
+from pfpnas_operator.driving.protocols import Jobs, Record
+from pfpnas_operator.driving.records import Records
 from pfpnas_operator.reconcile import Event, Plan
 
 
@@ -16,9 +17,10 @@ from pfpnas_operator.reconcile import Event, Plan
 class Executor:
     """Carries plans out. Every step is safe to repeat: a crash between two of them costs the rest of one cycle."""
 
-    folder: RunFolder
+    record: Record
     records: Records
-    processes: Processes
+    jobs: Jobs
+    store: ArtifactStore
     bus: OperatorBus
     blobs: WorkloadBus
     observer: Observer
@@ -30,25 +32,26 @@ class Executor:
         for event in plan.events:
             self.announce(event)
         # Before the road, which may be away: a dead Job that stays would be counted as another death.
-        self.processes.delete(plan.delete_jobs)
-        for request in plan.create_jobs:
-            self.processes.create(request, now=now)
+        self.jobs.delete(plan.delete_jobs)
+        self.jobs.create_all(plan.create_jobs, now=now)
         self._road(plan, now)
 
     def _record(self, plan: Plan) -> None:
-        for trial in plan.create_trials:
-            self.folder.write_trial(trial)
+        for trial in self.record.create_trials(plan.create_trials):
             self.records.put(trial)
-        for name, trial_status in plan.trial_status.items():
-            trial = self.records.active[name].model_copy(update={"status": trial_status})
-            self.folder.write_trial(trial)
+        changed = [
+            self.records.active[name].model_copy(update={"status": status})
+            for name, status in plan.trial_status.items()
+        ]
+        for trial in self.record.write_trials(changed):
             self.records.put(trial)
         if isinstance(plan.status, SupernetStatus):
+            assert self.records.supernet is not None
             self.records.supernet = self.records.supernet.model_copy(update={"status": plan.status})
-            self.folder.write_supernet(self.records.supernet)
+            self.record.write_supernet(self.records.supernet)
         elif isinstance(plan.status, NASExperimentStatus):
             self.records.experiment = self.records.experiment.model_copy(update={"status": plan.status})
-            self.folder.write_experiment(self.records.experiment)
+            self.record.write_experiment(self.records.experiment)
 
     def _road(self, plan: Plan, now: datetime) -> None:
         experiment = self.records.experiment
@@ -65,6 +68,6 @@ class Executor:
         for request in plan.builds:
             self.bus.publish_build(uid, request)
         for artifact in plan.push:
-            self.blobs.push(pool, artifact, self.folder.store)
+            self.blobs.push(pool, artifact, self.store)
         for task in plan.tasks:
             self.bus.publish_task(pool, task)
