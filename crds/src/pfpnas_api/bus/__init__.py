@@ -3,6 +3,7 @@
 The custom resources are the record and Redis is only the road: losing all of it costs time, never a result.
 """
 
+from pfpnas_api.bus.address import with_login
 from pfpnas_api.bus.agent import AgentBus, BlobMissing, Claim, GroupMissing
 from pfpnas_api.bus.connection import BusError, check, connect, patiently, redacted
 from pfpnas_api.bus.operator import OperatorBus, Queued, Received
@@ -25,4 +26,5 @@ __all__ = [
     "connect",
     "patiently",
     "redacted",
+    "with_login",
 ]
