@@ -1,0 +1,72 @@
+"""Debian packages of the local cluster, installed when they are missing."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.progress import phase
+from cluster.shell import CommandError, run
+
+PROGRAMS = {
+    "etcd": "etcd-server",
+    "containerd": "containerd",
+    "runc": "runc",
+    "buildah": "buildah",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "ebtables": "ebtables",
+    "ethtool": "ethtool",
+    "socat": "socat",
+    "debootstrap": "debootstrap",
+    "openssl": "openssl",
+    "ip": "iproute2",
+    "gcc": "gcc",
+}
+"""Program → the package that brings it."""
+
+FILES = {
+    Path("/usr/lib/cni/bridge"): "containernetworking-plugins",
+    Path("/usr/lib/x86_64-linux-gnu/libc.a"): "libc6-dev",
+}
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Debian asks this program whether a package may start its service; 101 means no."""
+
+
+def missing() -> list[str]:
+    """Packages whose program or file isn't there."""
+    programs = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    return programs + [package for path, package in FILES.items() if not path.exists()]
+
+
+def install_missing() -> None:
+    """Install what is missing, without starting any service.
+
+    Raises:
+        CommandError: apt-get failed, with its words.
+    """
+    wanted = missing()
+    if not wanted:
+        return
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *wanted)
+    with phase(f"Debian packages {' '.join(wanted)}"), _no_service_starts():
+        try:
+            run(*install, env=quiet)
+        except CommandError:  # the machine's list of packages may be old or empty
+            run("apt-get", "update", "-qq", env=quiet)
+            run(*install, env=quiet)
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    if POLICY.exists():  # an image of containers brings its own, that says the same
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
