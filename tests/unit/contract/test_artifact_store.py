@@ -4,8 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -204,7 +206,49 @@ def test_a_store_is_opened_by_its_address(tmp_path: Path, address: str) -> None:
     assert FolderStore(folder).get(DIGEST) == CONTENT
 
 
-@pytest.mark.parametrize("address", ["", "s3://bucket/x", "http://host"])
+@pytest.mark.parametrize("address", ["", "ftp://host/x", "redis://host"])
 def test_other_addresses_are_refused_with_those_that_are_known(address: str) -> None:
     with pytest.raises(ArtifactError, match="file://"):
+        open_store(address)
+
+
+def test_listings_name_what_is_there_and_when_it_was_put(store: FolderStore) -> None:
+    assert list(store.digests()) == []
+    assert list(store.refs()) == []
+    refs = [store.put(bytes([n])).sha256 for n in range(20)]
+    store.path(refs[0]).with_name(".tmp-1").write_bytes(b"half")
+    for name in ("b-1", "a-1", "a-2.samples"):
+        store.write_ref(name, {})
+    assert [digest for digest, _ in store.digests()] == sorted(refs)
+    assert [digest for digest, _ in store.digests(after=sorted(refs)[9])] == sorted(refs)[10:]
+    assert all(abs(modified - datetime.now(UTC)) < timedelta(minutes=1) for _, modified in store.digests())
+    assert list(store.refs()) == ["a-1", "a-2.samples", "b-1"]
+    assert list(store.refs("a-")) == ["a-1", "a-2.samples"]
+
+
+def test_what_was_put_again_since_is_left(store: FolderStore) -> None:
+    store.put(CONTENT)
+    os.utime(store.path(DIGEST), (1_000_000_000, 1_000_000_000))
+    ((_, listed),) = store.digests()
+    store.put(CONTENT)
+    store.delete(DIGEST, unmodified_since=listed)
+    assert store.has(DIGEST)
+    ((_, listed),) = store.digests()
+    store.delete(DIGEST, unmodified_since=listed)
+    assert not store.has(DIGEST)
+    store.delete(DIGEST, unmodified_since=listed)
+
+
+@pytest.mark.parametrize(("address", "extra"), [("s3://bucket/x", "s3"), ("gs://b", "gcs"), ("abfs://c/x", "azure")])
+def test_an_object_store_without_its_package_says_what_to_install(
+    address: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)  # as if it weren't installed
+    with pytest.raises(ArtifactError, match=rf"pip install 'pfpnas-api\[{extra}\]'"):
+        open_store(address)
+
+
+@pytest.mark.parametrize("address", ["http://", "http://host/?a=1", "https://me:secret@host", "http://host:port"])
+def test_a_server_is_named_by_host_and_port_alone(address: str) -> None:
+    with pytest.raises(ArtifactError, match="artifact store 'http"):
         open_store(address)

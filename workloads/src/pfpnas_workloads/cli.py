@@ -19,7 +19,7 @@ The operator starts these; to run one by hand, give it what the operator would:
 
   * the job, a JSON document: in the environment variable PFPNAS_JOB, or in a file named by --job
 
-  * PFPNAS_ARTIFACTS: the artifact store, such as a folder
+  * PFPNAS_ARTIFACTS: the artifact store: a folder, http(s)://… (with PFPNAS_ARTIFACTS_TOKEN), or s3://bucket/prefix
 
   * PFPNAS_REDIS_URL: Redis, such as redis://localhost:6379/0 (pretrain and fit-predictor can do without)
 

@@ -26,6 +26,7 @@ from pfpnas_api.bus import BusError, WorkloadBus, connect, patiently
 from pfpnas_api.bus.connection import OUTAGE, Client
 from pfpnas_api.jobs import (
     ENV_ARTIFACTS,
+    ENV_ARTIFACTS_TOKEN,
     ENV_JOB,
     ENV_REDIS,
     EXIT_BAD_INPUT,
@@ -85,6 +86,8 @@ class JobContext:
         uid: Of the job.
         store: Where its artifacts go.
         client: Redis; None when the job was given none, which only costs the reports.
+        leading: Whether this process speaks for the job: of several that do it together (torchrun) only the first
+            reports and leaves a manifest.
         clock: Seconds that never go back.
     """
 
@@ -94,10 +97,11 @@ class JobContext:
         store: ArtifactStore,
         *,
         client: Client | None = None,
+        leading: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.uid, self.store, self.client = uid, store, client
-        self.bus = None if client is None else WorkloadBus(client)
+        self.uid, self.store, self.client, self.leading = uid, store, client, leading
+        self.bus = WorkloadBus(client) if client is not None and leading else None
         self._clock, self._stop = clock, threading.Event()
         self._next_report, self._stage = 0.0, ""
 
@@ -194,10 +198,12 @@ def open_context(uid: str, *, environ: Mapping[str, str] = os.environ) -> JobCon
         BadInput: no store, or an address that can't be read.
     """
     address, url = environ.get(ENV_ARTIFACTS), environ.get(ENV_REDIS)
+    leading = environ.get("RANK", "0") == "0"
     if not address:
         raise BadInput(f"{ENV_ARTIFACTS} is not set: give the artifact store's address, such as a folder")
     try:
-        return JobContext(uid, open_store(address), client=connect(url) if url else None)
+        store = open_store(address, environ.get(ENV_ARTIFACTS_TOKEN))
+        return JobContext(uid, store, client=connect(url) if url else None, leading=leading)
     except ArtifactError as e:
         raise BadInput(f"{ENV_ARTIFACTS}: {e}") from e
     except BusError as e:
@@ -245,7 +251,7 @@ def run_job(
 def _run(job: Job, entry: Entry[Job], publish: Callable[[Job, JobContext], None], context: JobContext) -> int:
     try:
         manifest, code = _manifest(job, entry, context)
-        if manifest is not None:
+        if manifest is not None and context.leading:
             publish(job, context)
             context.ring(context.uid)
     except Interrupted as e:
@@ -264,7 +270,7 @@ def _manifest(job: Job, entry: Entry[Job], context: JobContext) -> tuple[Manifes
     except BadInput as e:
         complain(e.message)
         manifest, code = refusal(context.uid, e), EXIT_BAD_INPUT
-    if manifest is not None:
+    if manifest is not None and context.leading:
         context.store.write_manifest(manifest)
     return manifest, code
 

@@ -42,29 +42,36 @@ class Bookmark:
         artifact = self._store.put(_encode(trainer, self._fingerprint))
         self._store.write_ref(self._name, {"sha256": artifact.sha256, "step": trainer.step})
         if old is not None and old != artifact.sha256:
-            self._store.delete(old)
+            self._store.release(old)
 
     def restore(self, trainer: Trainer) -> bool:
         """Bring `trainer` to the state kept last; False if there is none."""
+        # One reads for all: ranks of which only some found it would train at different steps.
+        content = trainer.ranks.from_leading(self._read() if trainer.ranks.leading else None)
+        if content is None:
+            return False
+        _decode(trainer, unpack(content), load(content))
+        return True
+
+    def _read(self) -> bytes | None:
+        """The checkpoint kept last, if it is whole and of this specification."""
         digest = self._digest()
         if digest is None:
-            return False
+            return None
         try:
             content = self._store.get(digest)
-            record, tensors = unpack(content), load(content)
+            record = unpack(content)
+            load(content)
         except (ArtifactError, ContainerError, SafetensorError) as e:
             logger.warning("the checkpoint in progress is lost, the training begins anew: %s", e)
-            return False
-        if record.get("fingerprint") != self._fingerprint:
-            return False
-        _decode(trainer, record, tensors)
-        return True
+            return None
+        return content if record.get("fingerprint") == self._fingerprint else None
 
     def remove(self) -> None:
         """Forget it: the training has ended."""
         digest = self._digest()
         if digest is not None:  # the reference goes last: whoever is killed in between finds the artifact again
-            self._store.delete(digest)
+            self._store.release(digest)
         self._store.delete_ref(self._name)
 
     def _digest(self) -> str | None:
@@ -77,8 +84,10 @@ class Bookmark:
 
 
 def _fingerprint(spec: SupernetSpec) -> str:
-    """A digest of all that decides how a training goes."""
-    parts = {name: part for name, part in spec.document().items() if name != "predictor"}
+    """A digest of all that decides how a training goes; not of where it runs, how often it saves, or who shares it."""
+    parts = {name: part.document() for name, part in (("space", spec.search_space), ("dataset", spec.dataset))}
+    training = spec.training.document()
+    parts["training"] = {name: training[name] for name in training.keys() - {"workers", "checkpointEvery"}}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

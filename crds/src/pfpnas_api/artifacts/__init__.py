@@ -1,0 +1,17 @@
+"""The artifact store: content-addressed files, and references that name a job's result.
+
+The digest is the name, so a write is safe to repeat and a read is verified. Nothing is ever unpickled.
+"""
+
+from pfpnas_api.artifacts.base import ArtifactError, ArtifactMissing, ArtifactStore
+from pfpnas_api.artifacts.folder import FolderStore, write_atomically
+from pfpnas_api.artifacts.opening import open_store
+
+__all__ = [
+    "ArtifactError",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "FolderStore",
+    "open_store",
+    "write_atomically",
+]

@@ -1,0 +1,154 @@
+"""What every artifact store does, and how its errors read."""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from pfpnas_api.jobs import Manifest
+from pfpnas_api.kinds.common import ArtifactRef
+
+_REF_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,120}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class ArtifactError(Exception):
+    """The store can't do what was asked; the message says what and why."""
+
+
+class ArtifactMissing(ArtifactError):  # noqa: N818 - reads as the state it names
+    """No artifact of this digest is there."""
+
+
+class ArtifactStore(ABC):
+    """Where artifacts and references are kept."""
+
+    @abstractmethod
+    def put(self, content: bytes) -> ArtifactRef:
+        """Keep content under its digest; atomic, and harmless when repeated.
+
+        Raises:
+            ArtifactError: it can't be written (disk full, no permission).
+        """
+
+    @abstractmethod
+    def get(self, digest: str) -> bytes:
+        """The content of a digest, verified.
+
+        Raises:
+            ArtifactMissing: not there.
+            ArtifactError: what is there has another digest.
+        """
+
+    @abstractmethod
+    def has(self, digest: str) -> bool:
+        """Whether an artifact is there."""
+
+    @abstractmethod
+    def delete(self, digest: str, *, unmodified_since: datetime | None = None) -> None:
+        """Remove an artifact; one that is not there is no error.
+
+        Args:
+            digest: Which.
+            unmodified_since: Leave it if it was put again after this moment.
+        """
+
+    def release(self, digest: str) -> None:
+        """Say that whoever put an artifact needs it no more: it goes now or, where others may need it, by the sweep."""
+        self.delete(digest)
+
+    @abstractmethod
+    def digests(self) -> Iterator[tuple[str, datetime]]:
+        """Every artifact, and when it was last put."""
+
+    @abstractmethod
+    def write_ref(self, name: str, value: dict[str, Any]) -> None:
+        """Write or replace a reference, atomically."""
+
+    @abstractmethod
+    def delete_ref(self, name: str) -> None:
+        """Remove a reference; one that is not there is no error."""
+
+    @abstractmethod
+    def read_ref(self, name: str) -> dict[str, Any] | None:
+        """A reference, or None.
+
+        Raises:
+            ArtifactError: it is there, and unreadable.
+        """
+
+    @abstractmethod
+    def refs(self, prefix: str = "") -> Iterator[str]:
+        """The names of the references that begin so."""
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Keep what a job left behind, under its uid."""
+        self.write_ref(manifest.uid, manifest.document())
+
+    def read_manifest(self, uid: str) -> Manifest | None:
+        """What a job left behind, or None.
+
+        Raises:
+            ArtifactError: the manifest is unreadable.
+        """
+        value = self.read_ref(uid)
+        try:
+            return None if value is None else Manifest.model_validate(value)
+        except ValidationError as e:
+            raise ArtifactError(f"the manifest of job {uid} is unreadable: {e.error_count()} errors") from e
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a SHA-256 in lower-case hexadecimal."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_ref_name(text: str) -> bool:
+    """Whether a text can name a reference."""
+    return _REF_NAME.fullmatch(text) is not None
+
+
+def artifact_path(digest: str) -> str:
+    """Where an artifact lies below its store's root.
+
+    Raises:
+        ArtifactError: not a digest.
+    """
+    if not is_digest(digest):
+        raise ArtifactError(f"{digest[:80]!r} is no SHA-256 digest")
+    return f"sha256/{digest[:2]}/{digest}"
+
+
+def ref_path(name: str) -> str:
+    """Where a reference lies below its store's root.
+
+    Raises:
+        ArtifactError: not a name.
+    """
+    if not is_ref_name(name):
+        raise ArtifactError(f"{name[:120]!r} is no name of a reference")
+    return f"refs/{name}.json"
+
+
+def encode_ref(value: dict[str, Any]) -> bytes:
+    """A reference as it is kept."""
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def decode_ref(content: bytes, place: object) -> dict[str, Any]:
+    """A reference as it was written.
+
+    Raises:
+        ArtifactError: no JSON object; names its place.
+    """
+    try:
+        value = json.loads(content)
+    except ValueError as e:
+        raise ArtifactError(f"{place} is no JSON: delete it and run again") from e
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{place} is no JSON object: delete it and run again")
+    return value

@@ -1,0 +1,166 @@
+"""The store as a bucket of an object store, by fsspec."""
+
+import hashlib
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pfpnas_api.artifacts.base import (
+    ArtifactError,
+    ArtifactMissing,
+    ArtifactStore,
+    artifact_path,
+    decode_ref,
+    encode_ref,
+    is_digest,
+    is_ref_name,
+    ref_path,
+)
+from pfpnas_api.kinds.common import ArtifactRef
+
+FRESH: Final = timedelta(minutes=30)
+"""An artifact that was put so long ago is put again rather than skipped, which renews its age: half of the sweep's
+grace, so that what a job counts on is not swept before its reference is written."""
+
+_MODIFIED: Final = ("LastModified", "last_modified", "mtime", "created")
+"""Where the file systems of S3, Azure and Google, and others, say when an object was written."""
+
+
+class FsspecStore(ArtifactStore):
+    """The store below a prefix of a bucket, laid out as the folder is. A PUT of an object store is atomic.
+
+    Args:
+        address: ``s3://bucket/prefix``, ``gs://…``, ``abfs://container/…``.
+        extra: Of this package, which brings what speaks to it.
+
+    Raises:
+        ArtifactError: fsspec or the provider's package isn't installed, or the address is no good.
+    """
+
+    def __init__(self, address: str, *, extra: str) -> None:
+        self.address = address.rstrip("/")
+        try:
+            core = importlib.import_module("fsspec.core")
+            # Others write too: what a listing said a moment ago doesn't hold.
+            self._files, root = core.url_to_fs(self.address, use_listings_cache=False)
+        except ImportError as e:
+            raise ArtifactError(f"artifact store {address}: needs pip install 'pfpnas-api[{extra}]' ({e})") from e
+        except Exception as e:  # each provider's package has exceptions of its own
+            raise ArtifactError(f"artifact store {address}: {e}") from e
+        self._root = root.rstrip("/")
+
+    def put(self, content: bytes) -> ArtifactRef:  # noqa: D102
+        digest = hashlib.sha256(content).hexdigest()
+        place = self._artifact(digest)
+        if not self._is_fresh(place, size=len(content)):
+            with self._doing(f"write {place}"):
+                self._files.pipe_file(place, content)
+        return ArtifactRef(sha256=digest, size=len(content))
+
+    def get(self, digest: str) -> bytes:  # noqa: D102
+        content = self._read(self._artifact(digest))
+        if content is None:
+            raise ArtifactMissing(f"no artifact {digest} in {self.address}")
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ArtifactError(f"artifact {digest} in {self.address} is damaged: delete it there and run again")
+        return content
+
+    def has(self, digest: str) -> bool:  # noqa: D102
+        return self._info(self._artifact(digest)) is not None
+
+    def delete(self, digest: str, *, unmodified_since: datetime | None = None) -> None:  # noqa: D102
+        place = self._artifact(digest)
+        info = None if unmodified_since is None else self._info(place)
+        if info is not None and unmodified_since is not None and _modified(info) > unmodified_since:
+            return
+        self._remove(place)
+
+    def digests(self) -> Iterator[tuple[str, datetime]]:  # noqa: D102
+        for place, info in self._below("sha256").items():
+            digest = place.rsplit("/", 1)[-1]
+            if is_digest(digest):
+                yield digest, _modified(info)
+
+    def write_ref(self, name: str, value: dict[str, Any]) -> None:  # noqa: D102
+        place = self._ref(name)
+        with self._doing(f"write {place}"):
+            self._files.pipe_file(place, encode_ref(value))
+
+    def delete_ref(self, name: str) -> None:  # noqa: D102
+        self._remove(self._ref(name))
+
+    def read_ref(self, name: str) -> dict[str, Any] | None:  # noqa: D102
+        place = self._ref(name)
+        content = self._read(place)
+        return None if content is None else decode_ref(content, f"{place} in {self.address}")
+
+    def refs(self, prefix: str = "") -> Iterator[str]:  # noqa: D102
+        for place in self._below("refs"):
+            file = place.rsplit("/", 1)[-1]
+            name = file.removesuffix(".json")
+            if name != file and name.startswith(prefix) and is_ref_name(name):
+                yield name
+
+    def _artifact(self, digest: str) -> str:
+        return f"{self._root}/{artifact_path(digest)}"
+
+    def _ref(self, name: str) -> str:
+        return f"{self._root}/{ref_path(name)}"
+
+    def _read(self, place: str) -> bytes | None:
+        try:
+            with self._doing(f"read {place}"):
+                content: bytes = self._files.cat_file(place)
+        except FileNotFoundError:
+            return None
+        return content
+
+    def _remove(self, place: str) -> None:
+        try:
+            with self._doing(f"delete {place}"):
+                self._files.rm_file(place)
+        except FileNotFoundError:
+            return
+
+    def _info(self, place: str) -> dict[str, Any] | None:
+        try:
+            with self._doing(f"look for {place}"):
+                info: dict[str, Any] = self._files.info(place)
+        except FileNotFoundError:
+            return None
+        return info if info.get("type") == "file" else None
+
+    def _is_fresh(self, place: str, *, size: int) -> bool:
+        info = self._info(place)
+        return info is not None and info.get("size") == size and datetime.now(UTC) - _modified(info) < FRESH
+
+    def _below(self, folder: str) -> dict[str, dict[str, Any]]:
+        try:
+            with self._doing(f"list {self._root}/{folder}"):
+                found: dict[str, dict[str, Any]] = self._files.find(f"{self._root}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return dict(sorted(found.items()))
+
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        """Turns each provider's exceptions into ours; those for what isn't there pass."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except PermissionError as e:
+            raise ArtifactError(f"artifact store {self.address}: may not {what}: give its credentials the right") from e
+        except Exception as e:
+            raise ArtifactError(f"artifact store {self.address}: can't {what}: {e}") from e
+
+
+def _modified(info: dict[str, Any]) -> datetime:
+    found = next((info[key] for key in _MODIFIED if info.get(key) is not None), 0.0)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    if isinstance(found, int | float):
+        found = datetime.fromtimestamp(found, UTC)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
