@@ -16,22 +16,32 @@ def stream(seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng([seed, *place])
 
 
-def augment(images: Tensor, rng: np.random.Generator, *, mirror: bool) -> Tensor:
+def augment(
+    images: Tensor,
+    rng: np.random.Generator,
+    *,
+    mirror: bool,
+    batch: int | None = None,
+    share: slice = slice(None),
+) -> Tensor:
     """Random crops of the images padded by repetition of their edge, mirrored half of the times if asked to.
 
     Args:
         images: uint8, `(n, 3, h, w)`.
         rng: The source of chance.
         mirror: Whether left and right may change places.
+        batch: Images of the whole batch that `images` are a part of; None: they are all.
+        share: Which of them they are. What becomes of an image does not depend on the part it is in.
 
     Returns:
         uint8, `(n, 3, h, w)`.
     """
     n, _, height, width = images.shape
-    rows = _window(rng, n, height)  # (n, h)
-    columns = _window(rng, n, width)  # (n, w)
+    drawn = n if batch is None else batch
+    rows = _window(rng, drawn, height)[share]  # (n, h)
+    columns = _window(rng, drawn, width)[share]  # (n, w)
     if mirror:
-        flipped = torch.from_numpy(rng.random(n) < 0.5)
+        flipped = torch.from_numpy(rng.random(drawn) < 0.5)[share]
         columns = torch.where(flipped[:, None], columns.flip(1), columns)
     index = torch.arange(n)[:, None, None]
     return images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

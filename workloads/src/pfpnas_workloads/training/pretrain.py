@@ -15,29 +15,40 @@ from pfpnas_workloads.training.checkpoint import save_supernet
 from pfpnas_workloads.training.evaluation import evaluate
 from pfpnas_workloads.training.memory import keep_freed_memory
 from pfpnas_workloads.training.pace import Pace
+from pfpnas_workloads.training.precision import choose_device
+from pfpnas_workloads.training.ranks import joined
 from pfpnas_workloads.training.resume import Bookmark
 from pfpnas_workloads.training.trainer import Trainer
 
 Clock = Callable[[], float]
 
 
-def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.monotonic) -> Manifest:
+def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.monotonic) -> Manifest | None:
     """Train the supernet, going on from the job's checkpoint in progress if there is one; it stays there.
 
+    Under torchrun together with the other ranks; only the leading one returns a manifest.
+
     Raises:
-        BadInput: The data are missing or damaged, or the training diverged.
-        Interrupted: Told to stop; a checkpoint is kept.
+        BadInput: The data are missing or damaged, there are more ranks than images, or the training diverged.
+        Interrupted: Some rank was told to stop, or is gone; a checkpoint is kept.
+        ConnectionError: The other ranks were not found.
     """
     keep_freed_memory()
-    started = clock()
+    started, device = clock(), choose_device()
     try:
         data = load(job.spec.dataset, store=context.store, side=max(job.spec.search_space.resolutions))
-        trainer = Trainer(job.spec.training, job.spec.search_space, data)
-        bookmark = Bookmark(context.store, context.uid, job.spec)
-        bookmark.restore(trainer)
-        logger.info("starts at step %d of %d", trainer.step, trainer.schedule.steps)
-        _train(trainer, bookmark, context, clock=clock)
-        return _finish(job, trainer, data, context, seconds=clock() - started)
+        with joined(device) as ranks:
+            trainer = Trainer(job.spec.training, job.spec.search_space, data, device=device, ranks=ranks)
+            bookmark = Bookmark(context.store, context.uid, job.spec)
+            bookmark.restore(trainer)
+            logger.info("starts at step %d of %d", trainer.step, trainer.schedule.steps)
+            _train(trainer, bookmark, context, clock=clock)
+            manifest = _finish(job, trainer, data, context, seconds=clock() - started) if ranks.leading else None
+            if manifest is not None and ranks.world > 1:
+                # Whoever leaves before it is there may never be started again, and one alone can't go on.
+                context.store.write_manifest(manifest)
+            ranks.meet()
+        return manifest
     except DataError as e:
         raise BadInput(str(e)) from e
 
@@ -50,15 +61,29 @@ def forget_training(job: PretrainJob, context: JobContext) -> None:
 def _train(trainer: Trainer, bookmark: Bookmark, context: JobContext, *, clock: Clock) -> None:
     pace = Pace(trainer.schedule)
     while trainer.step < trainer.schedule.steps:
-        if context.stopping():
-            bookmark.save(trainer)
+        if trainer.ranks.any(context.stopping()):
+            _save(bookmark, trainer)
             raise Interrupted(f"stopped at step {trainer.step}")
         shrinking, before = trainer.shrinking, clock()
-        loss = trainer.advance()
+        loss = _advance(trainer, bookmark)
         pace.took(clock() - before, shrinking=shrinking)
         _report(trainer, loss, context, eta=pace.remaining(trainer.step))
         if trainer.step % trainer.spec.checkpoint_every == 0 or trainer.step == trainer.schedule.steps:
-            bookmark.save(trainer)
+            _save(bookmark, trainer)
+
+
+def _advance(trainer: Trainer, bookmark: Bookmark) -> Tensor:
+    """A step; if another rank is gone in its midst, the weights are still those before it, and kept."""
+    try:
+        return trainer.advance()
+    except Interrupted:
+        _save(bookmark, trainer)
+        raise
+
+
+def _save(bookmark: Bookmark, trainer: Trainer) -> None:
+    if trainer.ranks.leading:
+        bookmark.save(trainer)
 
 
 def _report(trainer: Trainer, loss: Tensor, context: JobContext, *, eta: float | None) -> None:
