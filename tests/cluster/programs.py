@@ -21,7 +21,7 @@ def kubernetes() -> Path:
     """Kubernetes' components and kubectl in one program (`main.go`)."""
     sources = b"".join((HERE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
     folder = CACHE / "programs" / f"kubernetes-{KUBERNETES}-{hashlib.sha256(sources).hexdigest()[:12]}"
-    return _once(folder / "kubernetes", _build_kubernetes)
+    return once(folder / "kubernetes", _build_kubernetes)
 
 
 def kubectl() -> Path:
@@ -33,7 +33,7 @@ def go_program(name: str) -> Path:
     """A program of `GO_PROGRAMS` in its version."""
     module = GO_PROGRAMS[name]
     folder = CACHE / "programs" / f"{name}-{module.rpartition('@')[2]}"
-    return _link(name, _once(folder / name, lambda out: _install(module, out)))
+    return _link(name, once(folder / name, lambda out: _install(module, out)))
 
 
 def _link(name: str, program: Path) -> Path:
@@ -46,7 +46,7 @@ def _link(name: str, program: Path) -> Path:
     return link
 
 
-def _once(program: Path, build: Callable[[Path], None]) -> Path:
+def once(program: Path, build: Callable[[Path], None]) -> Path:
     """The program when it is there, else built beside its place and renamed: an interruption leaves nothing half."""
     if program.exists():
         return program

@@ -21,12 +21,11 @@ from cluster.buildah import Buildah
 from cluster.docker import Docker
 from cluster.kube import Cluster
 from cluster.progress import phase
-from cluster.settings import CACHE, HERE, KIND_CLUSTER, KUBECONFIG, KUBERNETES
+from cluster.settings import CACHE, HERE, KIND_CLUSTER, KUBECONFIG, NODE_IMAGE
 from cluster.shell import CommandError, run
 
 PROVIDERS = ("existing", "kind", "local")
 TEST_CONTEXTS = ("kind-", "pfpnas-test-")
-NODE_IMAGE = f"kindest/node:{KUBERNETES}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def what_kind_lacks() -> str | None:
     return None
 
 
-def test_context(kubeconfig: str) -> str:
+def context_of(kubeconfig: str) -> str:
     """The current context of a kubeconfig's text.
 
     Raises:
@@ -147,7 +146,7 @@ def _kind() -> Iterator[Cluster]:
 @contextmanager
 def _existing() -> Iterator[Cluster]:
     path = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
-    context = test_context(path.read_text())
+    context = context_of(path.read_text())
     if context.startswith("kind-"):
         engine = Docker(context.removeprefix("kind-"))
         yield Cluster("existing", path, _program("kubectl"), _program("helm"), engine)

@@ -32,6 +32,9 @@ CONTEXT = "pfpnas-test-local"
 """The kubeconfig's context: `existing` takes `pfpnas-test-*` and `kind-*` for test clusters and nothing else."""
 
 KIND_CLUSTER = "pfpnas-e2e"
+NODE_IMAGE = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
+"""Of kind v0.33.0; each release of kind names its own images. Kubernetes' minor is the local cluster's."""
+
 NODE = "pfpnas-e2e"
 BRIDGE = "pfpnas0"
 

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: a real cluster, namespaces in it, the CRDs. What they do is told on the terminal."""
+"""Fixtures of the end-to-end tests: a real cluster, namespaces in it, the CRDs. They tell what they do."""
 
 import os
 from collections.abc import Iterator

@@ -1,0 +1,45 @@
+"""The workflow and the kind configuration, which run on GitHub only, say what the provider expects."""
+
+from typing import Any
+
+import yaml
+
+from cluster import settings
+
+WORKFLOW = settings.ROOT / ".github" / "workflows" / "e2e.yml"
+
+
+def workflow() -> dict[str, Any]:
+    content = yaml.safe_load(WORKFLOW.read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def test_the_workflow_asks_for_kind_with_the_providers_node_image_and_helm() -> None:
+    environment = workflow()["jobs"]["kind"]["env"]
+
+    assert environment["PFPNAS_E2E"] == "kind"
+    assert environment["NODE_IMAGE"] == settings.NODE_IMAGE
+    assert settings.GO_PROGRAMS["helm"].endswith(environment["HELM_VERSION"])
+
+
+def test_kinds_node_is_of_the_local_clusters_minor() -> None:
+    minor = ".".join(settings.KUBERNETES.split(".")[:2])
+
+    assert settings.NODE_IMAGE.startswith(f"kindest/node:{minor}.")
+
+
+def test_the_workflow_runs_the_tier_and_may_only_read() -> None:
+    content = workflow()
+    commands = [step.get("run", "") for step in content["jobs"]["kind"]["steps"]]
+
+    assert commands[-1].endswith("python tests/run.py e2e")
+    assert content["permissions"] == {"contents": "read"}
+    assert content["jobs"]["kind"]["timeout-minutes"] <= 90
+
+
+def test_the_kind_cluster_has_one_node() -> None:
+    content = yaml.safe_load((settings.HERE / "kind.yaml").read_text())
+
+    assert content["kind"] == "Cluster"
+    assert [node["role"] for node in content["nodes"]] == ["control-plane"]
