@@ -5,10 +5,22 @@ from typing import Any
 import pytest
 
 from pfpnas_api.jobs import FitPredictorJob, PretrainJob
-from pfpnas_api.kinds import Supernet, SupernetStatus
+from pfpnas_api.kinds import StageProgress, Supernet, SupernetStatus, find_condition
+from pfpnas_api.kinds.pods import PodTemplate
 from pfpnas_api.messages import Progress
 from pfpnas_operator.reconcile import Plan, SupernetObserved, names, reconcile_supernet
-from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STALL_DEADLINE
+from pfpnas_operator.reconcile.deadlines import (
+    BROKEN_DEADLINE,
+    LONGEST_PAUSE,
+    MOST_ATTEMPTS,
+    MOST_INTERRUPTIONS,
+    PENDING_DEADLINE,
+    STALL_DEADLINE,
+    STEADY,
+    UNSCHEDULABLE_DEADLINE,
+)
+from pfpnas_operator.reconcile.supernet import training_of
+from pfpnas_operator.reconcile.waits import pause_after
 from support.reconcile_builders import (
     NOW,
     make_job,
@@ -59,8 +71,9 @@ def test_progress_is_shown() -> None:
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:
-    plan = decide(begun(), make_job(PRETRAIN))
-    assert plan == Plan()
+    first = status_of(decide(begun(), make_job(PRETRAIN)))
+    running = make_supernet("New").model_copy(update={"status": first})
+    assert decide(running, make_job(PRETRAIN)) == Plan()
 
 
 def test_the_manifest_makes_it_trained_and_the_job_goes() -> None:
@@ -126,10 +139,40 @@ def test_a_predictor_without_its_figures_fails_it() -> None:
     assert reason_of(status_of(plan), "Failed") == "BadManifest"
 
 
-def test_exit_75_goes_on_without_counting() -> None:
-    interrupted = decide(begun(), make_job(PRETRAIN, "Failed", exit_code=75))
-    assert interrupted == Plan(delete_jobs=[PRETRAIN])
-    assert [job.name for job in decide(begun()).create_jobs] == [PRETRAIN]
+@pytest.mark.parametrize("end", [{"exit_code": 75}, {"infrastructure": True, "message": "Evicted"}])
+def test_an_interrupted_training_goes_on_without_counting(end: dict[str, Any]) -> None:
+    plan = decide(begun(), make_job(PRETRAIN, "Failed", **end))
+    assert plan.delete_jobs == [PRETRAIN]
+    assert plan.create_jobs == []
+    assert (status_of(plan).attempts, status_of(plan).interruptions) == ({}, {"Pretrain": 1})
+    assert [(event.type, event.reason) for event in plan.events] == [("Warning", "Interrupted")]
+    assert [job.name for job in decide(begun(interruptions={"Pretrain": 1})).create_jobs] == [PRETRAIN]
+
+
+def test_interruptions_in_a_row_are_answered_with_pauses_that_grow() -> None:
+    assert [pause_after(n).total_seconds() for n in range(6)] == [0, 10, 20, 40, 80, 160]
+    assert pause_after(30) == LONGEST_PAUSE
+    twice = begun(interruptions={"Pretrain": 2})
+    plan = decide(twice, make_job(PRETRAIN, "Failed", exit_code=75, age=19))
+    assert (plan.delete_jobs, plan.create_jobs) == ([], [])
+    assert "is started again at" in message_of(status_of(plan), "Trained")
+    later = decide(twice, make_job(PRETRAIN, "Failed", exit_code=75, age=20))
+    assert (later.delete_jobs, status_of(later).interruptions) == ([PRETRAIN], {"Pretrain": 3})
+
+
+def test_a_training_that_is_interrupted_time_and_again_fails_in_the_end() -> None:
+    often = begun(interruptions={"Pretrain": MOST_INTERRUPTIONS - 1})
+    plan = decide(often, make_job(PRETRAIN, "Failed", infrastructure=True, message="preempted"))
+    assert reason_of(status_of(plan), "Failed") == "Interrupted"
+    assert f"{MOST_INTERRUPTIONS} times in a row: preempted" in message_of(status_of(plan), "Failed")
+
+
+def test_a_training_that_runs_for_a_while_is_forgiven_its_interruptions() -> None:
+    steady = STEADY.total_seconds()
+    often = begun(interruptions={"Pretrain": 9})
+    assert status_of(decide(often, make_job(PRETRAIN, age=steady + 1, quiet=1))).interruptions == {}
+    plan = decide(often, make_job(PRETRAIN, age=steady - 1, quiet=1))
+    assert status_of(plan).interruptions == {"Pretrain": 9}
 
 
 def test_other_ends_are_counted_and_tried_again() -> None:
@@ -160,9 +203,110 @@ def test_a_job_that_says_nothing_new_for_too_long_is_tried_again() -> None:
     assert status_of(plan).attempts == {"Pretrain": 1}
 
 
+def waiting_of(plan: Plan, kind: str = "Trained") -> tuple[str, str]:
+    found = find_condition(status_of(plan).conditions, kind)
+    assert found is not None
+    assert found.status == "False"
+    return found.reason, found.message
+
+
 def test_a_job_may_wait_in_its_queue_for_as_long_as_it_takes() -> None:
-    limit = STALL_DEADLINE.total_seconds()
-    assert decide(begun(), make_job(PRETRAIN, "Pending", age=10 * limit)) == Plan()
+    plan = decide(begun(), make_job(PRETRAIN, "Queued", age=10**7, message="no quota left"))
+    assert waiting_of(plan) == waiting_of(plan, "Ready") == ("Queued", f"{PRETRAIN}: no quota left")
+    assert (plan.create_jobs, plan.delete_jobs, plan.events) == ([], [], [])
+
+
+WAITS = [
+    ("", "Pending", PENDING_DEADLINE),
+    ("ContainerCreating", "ContainerCreating", PENDING_DEADLINE),
+    ("what is this?", "Pending", PENDING_DEADLINE),
+    ("Unschedulable", "Unschedulable", UNSCHEDULABLE_DEADLINE),
+    ("ErrImagePull", "ImagePullBackOff", BROKEN_DEADLINE),
+    ("ImagePullBackOff", "ImagePullBackOff", BROKEN_DEADLINE),
+    ("InvalidImageName", "InvalidImageName", BROKEN_DEADLINE),
+    ("CreateContainerConfigError", "CreateContainerConfigError", BROKEN_DEADLINE),
+]
+
+
+@pytest.mark.parametrize(("said", "shown", "deadline"), WAITS)
+def test_why_a_pod_does_not_start_is_said_with_its_own_words_until_its_deadline(
+    said: str, shown: str, deadline: Any
+) -> None:
+    age = deadline.total_seconds()
+    waits = make_job(PRETRAIN, "Pending", age=age, reason=said, message="0/3 nodes are available")
+    plan = decide(begun(), waits)
+    assert waiting_of(plan) == (shown, f"{PRETRAIN}: 0/3 nodes are available")
+    assert (plan.create_jobs, plan.delete_jobs) == ([], [])
+    over = decide(begun(), make_job(PRETRAIN, "Pending", age=age + 1, reason=said, message="0/3 nodes are available"))
+    assert reason_of(status_of(over), "Failed") == shown
+    assert "0/3 nodes are available" in message_of(status_of(over), "Failed")
+    assert over.delete_jobs == [PRETRAIN]
+
+
+def test_trouble_is_an_event_once() -> None:
+    waits = make_job(PRETRAIN, "Pending", reason="Unschedulable", message="no GPU")
+    first = decide(begun(), waits)
+    assert [(event.type, event.reason) for event in first.events] == [("Warning", "Unschedulable")]
+    again = make_supernet("New").model_copy(update={"status": status_of(first)})
+    other_words = make_job(PRETRAIN, "Pending", reason="Unschedulable", message="still no GPU")
+    assert decide(again, other_words).events == []
+
+
+@pytest.mark.parametrize("state", ["Running", "Failed", "Succeeded"])
+def test_a_job_that_is_leaving_is_waited_for(state: str) -> None:
+    plan = decide(begun(), make_job(PRETRAIN, state, leaving=True, age=STALL_DEADLINE.total_seconds() + 1))
+    assert waiting_of(plan)[0] == "Terminating"
+    assert (plan.create_jobs, plan.delete_jobs, status_of(plan).attempts) == ([], [], {})
+
+
+# -- suspended -------------------------------------------------------------------------------------------------------
+
+
+def suspend(supernet: Supernet, *, wanted: bool = True) -> Supernet:
+    return supernet.model_copy(update={"spec": supernet.spec.model_copy(update={"suspend": wanted})})
+
+
+def test_a_suspended_one_loses_its_job_and_keeps_its_progress() -> None:
+    training = begun(progress=StageProgress(stage="Pretrain", percent=40, eta_seconds=7))
+    plan = decide(suspend(training), make_job(PRETRAIN))
+    status = status_of(plan)
+    assert (plan.delete_jobs, plan.create_jobs) == ([PRETRAIN], [])
+    assert reason_of(status, "Suspended") == "Suspended"
+    assert waiting_of(plan) == waiting_of(plan, "Ready") == ("Suspended", "spec.suspend is true")
+    assert status.progress == StageProgress(stage="Pretrain", percent=40)
+    assert (status.attempts, status.interruptions) == ({}, {})
+
+
+def test_while_it_is_suspended_nothing_is_done_and_nothing_started() -> None:
+    status = status_of(decide(suspend(begun()), make_job(PRETRAIN)))
+    suspended = suspend(make_supernet("New").model_copy(update={"status": status}))
+    assert decide(suspended, make_job(PRETRAIN, leaving=True)) == decide(suspended) == Plan()
+
+
+def test_a_resumed_one_goes_on_with_the_same_job_once_the_old_one_is_gone() -> None:
+    asleep = status_of(decide(suspend(begun()), make_job(PRETRAIN)))
+    resumed = make_supernet("New").model_copy(update={"status": asleep})
+    plan = decide(resumed, make_job(PRETRAIN, leaving=True))
+    assert (plan.create_jobs, waiting_of(plan)[0]) == ([], "Terminating")
+    plan = decide(resumed)
+    assert [job.name for job in plan.create_jobs] == [PRETRAIN]
+    assert waiting_of(plan, "Suspended") == ("Resumed", "")
+    assert [event.reason for event in plan.events] == ["Resumed"]
+
+
+def test_suspending_a_ready_one_only_says_that_there_is_nothing_to_suspend() -> None:
+    plan = decide(suspend(make_supernet("Ready")))
+    assert waiting_of(plan, "Suspended")[0] == "Ended"
+    assert reason_of(status_of(plan), "Ready")
+
+
+def test_where_and_whether_its_pods_run_is_no_part_of_what_is_trained() -> None:
+    plain = make_supernet("New")
+    moved = {"queue_name": "gpu", "pod_template": PodTemplate(priority_class_name="high"), "deletion_policy": "Retain"}
+    other = plain.model_copy(update={"spec": plain.spec.model_copy(update=moved)})
+    assert decide(other).create_jobs == decide(plain).create_jobs
+    longer = plain.spec.model_copy(update={"training": plain.spec.training.model_copy(update={"epochs": 91})})
+    assert training_of(longer) != training_of(plain.spec)
 
 
 def test_a_job_that_ended_without_a_manifest_is_tried_again() -> None:

@@ -52,6 +52,15 @@ Digest = Annotated[str, Field(pattern=SHA256, min_length=64, max_length=64)]
 """A SHA-256 in hexadecimal."""
 
 
+class OwnerReference(Model):
+    """The part of an owner reference that says whose an object is."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    uid: Annotated[str, Field(max_length=64)] = ""
+    controller: bool = False
+
+
 class Metadata(Model):
     """The part of `ObjectMeta` that PFP-NAS reads. What else Kubernetes writes there is passed over."""
 
@@ -64,6 +73,11 @@ class Metadata(Model):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     creation_timestamp: Timestamp | None = None
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    def controlled_by(self, uid: str) -> bool:
+        """Whether the object of this uid made it, and not merely somebody who chose its name."""
+        return bool(uid) and any(owner.controller and owner.uid == uid for owner in self.owner_references)
 
 
 def _short_enough(metadata: Metadata) -> Metadata:

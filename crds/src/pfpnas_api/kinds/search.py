@@ -122,12 +122,20 @@ class NASExperimentStatus(Model):
     """The nets of the end first; then those of an earlier end, since no net is scored on the test split twice."""
     attempts: dict[str, Count] = Field(default={}, max_length=16)
     """Times that each of the experiment's own Jobs and builds was started."""
+    interruptions: dict[str, Count] = Field(default={}, max_length=16)
+    """Times in a row that each of them was evicted, preempted or interrupted; these are no attempts."""
+    supernet_uid: Annotated[str, Field(max_length=64)] | None = None
+    """Of the Supernet whose weights are searched: another one of the same name is none of this search."""
     refused_results: Count = 0
     """Answers of agents that can't be read, can't be true, or are to tasks that never were."""
     replicates: Count = 0
     """Answers that came late or twice."""
     started_at: Timestamp | None = None
     """When the search began: its Supernet, its reference model and what it starts warm from were there."""
+    suspended_at: Timestamp | None = None
+    """Since when it is suspended, if it is."""
+    suspended_seconds: Count = 0
+    """How long it was suspended since the search began: budget.maxDurationSeconds leaves it out."""
     search_finished_at: Timestamp | None = None
     """When its last trial was finished."""
     finished_at: Timestamp | None = None

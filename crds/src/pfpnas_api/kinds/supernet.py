@@ -139,7 +139,8 @@ class TrainingSpec(Model):
     """Steps between checkpoints."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods that train together (data parallel, one process a GPU); each step's batch is shared out among them. In a
-    cluster only."""
+    cluster only. A change counts from the next start of the training's Job on, which then begins anew: rounding and
+    BatchNorm's statistics are other ones with other shares of a batch."""
     calibration_images: Annotated[int, Field(ge=64, le=10_000)] = 1024
     """Training images kept beside the checkpoint, with which every candidate's BatchNorm is recalibrated."""
 
@@ -165,7 +166,8 @@ class SupernetSpec(Model):
     training: TrainingSpec = TrainingSpec()
     predictor: AccuracyPredictorSpec = AccuracyPredictorSpec()
     pod_template: PodTemplate = PodTemplate()
-    """Of the pods that train and fit, such as their GPUs. In a cluster only."""
+    """Of the pods that train and fit, such as their GPUs; a change counts from the next start of a Job on. In a cluster
+    only."""
     queue_name: QueueName | None = None
     """The Kueue queue of its Jobs. In a cluster only."""
     suspend: bool = False
@@ -232,6 +234,8 @@ class SupernetStatus(Model):
     predictor: AccuracyPredictorStatus | None = None
     attempts: dict[str, Count] = Field(default={}, max_length=8)
     """Times that each stage's Job failed for no fault of its input."""
+    interruptions: dict[str, Count] = Field(default={}, max_length=8)
+    """Times in a row that each stage's Job was evicted, preempted or interrupted; these are no attempts."""
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
 

@@ -76,6 +76,8 @@ class TrialStatus(Model):
     """SHA-256 of the supernet's checkpoint from which it was built: its accuracy holds for those weights only."""
     build_attempts: Count = 0
     """Builds started, those for a lost blob included."""
+    build_interruptions: Count = 0
+    """Times in a row that the build's pod was evicted, preempted or interrupted; these are no attempts."""
     measure_attempts: Count = 0
     """Times that an agent claimed the measurement."""
     repeat_attempts: Count = 0

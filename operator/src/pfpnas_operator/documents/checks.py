@@ -42,8 +42,8 @@ def check_for_one_machine(documents: Documents) -> tuple[str, ...]:
     Raises:
         DocumentError: nothing would be done.
     """
-    resources = (*documents.supernets, *documents.experiments)
-    suspended = [f"{one.kind}/{one.metadata.name}" for one in resources if one.spec.suspend]
+    suspended = [f"Supernet/{one.metadata.name}" for one in documents.supernets if one.spec.suspend]
+    suspended += [f"NASExperiment/{one.metadata.name}" for one in documents.experiments if one.spec.suspend]
     if suspended:
         raise DocumentError("\n".join(f"{name}: spec.suspend: {_SUSPEND}" for name in suspended))
     return tuple(

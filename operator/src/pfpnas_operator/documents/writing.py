@@ -43,7 +43,7 @@ _Dumper.add_representer(list, _list)
 def dump(resource: Supernet | NASExperiment | Trial) -> str:
     """The document in YAML: apiVersion, kind, metadata, spec, and status when there is one. `load` reads it back."""
     document = resource.document()
-    metadata = {key: value for key, value in document["metadata"].items() if value not in ("", {})}
+    metadata = {key: value for key, value in document["metadata"].items() if value not in ("", {}, [])}
     ordered = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
     ordered["spec"] = document["spec"]
     if resource.status != type(resource.status)():

@@ -23,3 +23,28 @@ ANSWER_GRACE = timedelta(seconds=10)
 CLAIM_GRACE = timedelta(seconds=20)
 """Beyond a measurement's own deadline, which the agent keeps by itself: for its journal and the way back, and after an
 outage for its return, which takes it up to 15 s."""
+
+PENDING_DEADLINE = timedelta(minutes=30)
+"""For a pod that has a node but does not start: the largest images over a slow link, volumes that have to be moved."""
+
+BROKEN_DEADLINE = timedelta(minutes=10)
+"""For a pod whose image or configuration is not there: a registry comes back within it, a wrong name does not."""
+
+UNSCHEDULABLE_DEADLINE = timedelta(hours=24)
+"""For a pod that no node has room for: other work ends, or nodes are added. The condition says so from the start."""
+
+TERMINATING_DEADLINE = timedelta(hours=24)
+"""For the pods of a deleted Job to end: those of a node that is lost stay until somebody removes the node."""
+
+WAIT_DEADLINE = timedelta(days=7)
+"""For what only people can bring: a Supernet of the name, an agent of the pool, the right to use it. A Supernet that is
+being trained, and a search that is waited for, have deadlines of their own."""
+
+MOST_INTERRUPTIONS = 20
+"""Interruptions in a row, none of them followed by `STEADY` of running, after which a Job is given up."""
+
+FIRST_PAUSE = timedelta(seconds=10)
+"""Before a Job is started again that was interrupted for the second time in a row; doubled each time after."""
+
+LONGEST_PAUSE = timedelta(minutes=10)
+"""With it, twenty interruptions in a row take more than two hours: nodes are drained and upgraded within that."""

@@ -19,7 +19,8 @@ class JobView:
     state: Literal["Queued", "Pending", "Running", "Succeeded", "Failed"]
     """Queued: it is suspended until its queue (Kueue) admits it. Pending: its pods do not run yet."""
     since: datetime
-    """When it was started; when it ended, once it has."""
+    """When its state began, as well as the system tells: of Pending when it was made or admitted, of Running when its
+    container started, of an ended one when it ended, of a leaving one when it was deleted."""
     progressed_at: datetime
     """When it last said something new about its progress; `since` if never."""
     exit_code: int | None = None
@@ -113,4 +114,10 @@ class ExperimentObserved:
     """The newest that came with a suggestion: the one by the most labels. Without noise floors."""
     sources: Mapping[str, NASExperiment] = field(default_factory=dict)
     """Those of `warmStartFrom` that are there, by name."""
+    source_supernets: Mapping[str, Supernet] = field(default_factory=dict)
+    """What they searched, by the names of the experiments; those that are there."""
+    pool_refused: str | None = None
+    """Why the experiment's namespace may not use its pool, if so: said to whoever wrote it."""
+    reserved: Set[str] = frozenset()
+    """Names like those of the search's own trials, of Trials that it did not make."""
     log: LogView = field(default_factory=LogView)

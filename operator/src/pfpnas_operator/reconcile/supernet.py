@@ -1,26 +1,39 @@
 """Supernet: a Job that trains, then a Job that fits the public accuracy predictor, then Ready."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_RETRY, FitPredictorJob, Manifest, PretrainJob
+from pfpnas_api.jobs import EXIT_BAD_INPUT, FitPredictorJob, Manifest, PretrainJob
 from pfpnas_api.kinds import (
-    AccuracyPredictorStatus,
     CheckpointStatus,
+    Condition,
     StageProgress,
     Supernet,
+    SupernetSpec,
     SupernetStatus,
+    find_condition,
     is_true,
 )
+from pfpnas_api.kinds.pods import PodTemplate
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
-from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STALL_DEADLINE
+from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STALL_DEADLINE, STEADY
+from pfpnas_operator.reconcile.manifests import accuracies, checkpoint_in, predictor_in
 from pfpnas_operator.reconcile.observed import JobView, SupernetObserved
 from pfpnas_operator.reconcile.plan import JobDocument, JobRequest, Plan
+from pfpnas_operator.reconcile.waits import PENDING, Wait, counted, interrupted, remove, retry, wait_of
 
 Stage = Literal["Pretrain", "FitPredictor"]
+
+SAID_BY = {"Pretrain": "Trained", "FitPredictor": "PredictorReady"}
+"""The condition that tells of a stage."""
+
+WORDS = {
+    "Pretrain": Wait(reason="Training", message="the supernet is being trained"),
+    "FitPredictor": Wait(reason="Fitting", message="subnets are being evaluated"),
+}
+"""What is said while a stage runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,137 +42,238 @@ class _StageFailed:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ongoing:
+    status: SupernetStatus
+    said: Wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cycle:
+    """What one look at a Supernet works on."""
+
+    observed: SupernetObserved
+    plan: Plan
+    stamp: Stamp
+
+    @property
+    def supernet(self) -> Supernet:
+        return self.observed.supernet
+
+    @property
+    def now(self) -> datetime:
+        return self.stamp.now
+
+    def note(self, reason: str, message: str, *, warning: bool = False) -> None:
+        self.plan.note(self.supernet.metadata.name, reason, message, warning=warning)
+
+
 def reconcile_supernet(observed: SupernetObserved, now: datetime) -> Plan:
     """The next step of a Supernet."""
     plan, supernet = Plan(), observed.supernet
-    stamp = Stamp(now=now, generation=supernet.metadata.generation)
-    status = _decide(observed, plan, stamp)
+    cycle = _Cycle(observed=observed, plan=plan, stamp=Stamp(now=now, generation=supernet.metadata.generation))
+    status = _decide(cycle)
     if status != supernet.status:
         plan.status = status
     return plan
 
 
-def _decide(observed: SupernetObserved, plan: Plan, stamp: Stamp) -> SupernetStatus:
-    status = observed.supernet.status
+def training_of(spec: SupernetSpec) -> SupernetSpec:
+    """What a Job is told of a spec: where its pods run, and whether they do, is no part of what is trained.
+
+    The checkpoint in progress belongs to the spec that its Job was given: one that is suspended, queued elsewhere or
+    given other GPUs goes on from there.
+    """
+    return spec.model_copy(
+        update={"suspend": False, "pod_template": PodTemplate(), "queue_name": None, "deletion_policy": "Delete"}
+    )
+
+
+def _decide(cycle: _Cycle) -> SupernetStatus:
+    status, stamp = cycle.supernet.status, cycle.stamp
     if is_true(status.conditions, "Failed") or is_true(status.conditions, "Ready"):
-        _clean(observed, plan, stamp.now)
-        return status
-    conditions = stamp.put(status.conditions, "Accepted", TRUE, "Valid")
+        _clean(cycle)
+        return _nothing_to_suspend(cycle, status) if cycle.supernet.spec.suspend else status
     status = status.model_copy(
         update={
             "observed_generation": stamp.generation,
-            "conditions": conditions,
+            "conditions": stamp.put(status.conditions, "Accepted", TRUE, "Valid"),
             "started_at": status.started_at or stamp.now,
         }
     )
+    if cycle.supernet.spec.suspend:
+        return _suspended(cycle, status)
+    status = _resumed(cycle, status)
     if status.checkpoint is None:
-        return _pretrain(observed, plan, stamp, status)
-    return _fit(observed, plan, stamp, status, status.checkpoint)
+        return _pretrain(cycle, status)
+    return _fit(cycle, status, status.checkpoint)
 
 
-def _pretrain(observed: SupernetObserved, plan: Plan, stamp: Stamp, status: SupernetStatus) -> SupernetStatus:
-    supernet = observed.supernet
+def _nothing_to_suspend(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
+    text = "spec.suspend is true, but there is nothing to suspend: it has ended"
+    conditions = cycle.stamp.put(status.conditions, "Suspended", FALSE, "Ended", text)
+    return status.model_copy(update={"conditions": conditions})
+
+
+def _suspended(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
+    """Its Jobs go, and keep their checkpoint; no attempt is counted."""
+    for job in cycle.observed.jobs.values():
+        if not job.leaving:
+            remove(cycle.plan, job.name)
+    if not is_true(status.conditions, "Suspended"):
+        cycle.note("Suspended", "its Jobs are stopped; what was trained is kept")
+    said = Wait(reason="Suspended", message="spec.suspend is true")
+    conditions = cycle.stamp.put(status.conditions, "Suspended", TRUE, "Suspended", said.message)
+    stage: Stage = "Pretrain" if status.checkpoint is None else "FitPredictor"
+    progress = status.progress.model_copy(update={"eta_seconds": None}) if status.progress else None
+    return status.model_copy(
+        update={"conditions": _said(cycle, conditions, stage=stage, said=said), "progress": progress}
+    )
+
+
+def _resumed(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
+    if not is_true(status.conditions, "Suspended"):
+        return status
+    cycle.note("Resumed", "it goes on where it was")
+    return status.model_copy(
+        update={"conditions": cycle.stamp.put(status.conditions, "Suspended", FALSE, "Resumed", "")}
+    )
+
+
+def _pretrain(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
+    supernet, stamp = cycle.supernet, cycle.stamp
     name = names.pretrain_job(supernet)
-    document = PretrainJob(uid=names.uid(supernet, name), spec=supernet.spec)
-    outcome = _stage(observed, plan, status, stage="Pretrain", name=name, document=document, now=stamp.now)
+    document = PretrainJob(uid=names.uid(supernet, name), spec=training_of(supernet.spec))
+    outcome = _stage(cycle, status, stage="Pretrain", name=name, document=document)
     if isinstance(outcome, _StageFailed):
-        return _failed(plan, stamp, status, outcome, supernet)
-    if isinstance(outcome, SupernetStatus):
-        conditions = stamp.put(outcome.conditions, "Trained", FALSE, "Training", "the supernet is being trained")
-        return outcome.model_copy(update={"conditions": conditions})
-    checkpoint = _checkpoint(outcome)
+        return _failed(cycle, status, outcome)
+    if isinstance(outcome, _Ongoing):
+        return _with_words(cycle, outcome, "Pretrain")
+    checkpoint = checkpoint_in(outcome)
     if checkpoint is None:
         fault = _StageFailed(reason="BadManifest", message="the training left no checkpoint: see its log")
-        return _failed(plan, stamp, status, fault, supernet)
-    plan.note(supernet.metadata.name, "Trained", _accuracies(checkpoint))
-    conditions = stamp.put(status.conditions, "Trained", TRUE, "Trained", _accuracies(checkpoint))
+        return _failed(cycle, status, fault)
+    cycle.note("Trained", accuracies(checkpoint))
+    conditions = stamp.put(status.conditions, "Trained", TRUE, "Trained", accuracies(checkpoint))
     return status.model_copy(update={"conditions": conditions, "checkpoint": checkpoint, "progress": None})
 
 
-def _fit(
-    observed: SupernetObserved, plan: Plan, stamp: Stamp, status: SupernetStatus, checkpoint: CheckpointStatus
-) -> SupernetStatus:
-    supernet = observed.supernet
+def _fit(cycle: _Cycle, status: SupernetStatus, checkpoint: CheckpointStatus) -> SupernetStatus:
+    supernet, stamp = cycle.supernet, cycle.stamp
     name = names.fit_predictor_job(supernet)
     document = FitPredictorJob(
         uid=names.uid(supernet, name),
-        spec=supernet.spec,
+        spec=training_of(supernet.spec),
         checkpoint=checkpoint.artifact,
         calibration=checkpoint.calibration,
     )
-    outcome = _stage(observed, plan, status, stage="FitPredictor", name=name, document=document, now=stamp.now)
+    outcome = _stage(cycle, status, stage="FitPredictor", name=name, document=document)
     if isinstance(outcome, _StageFailed):
-        return _failed(plan, stamp, status, outcome, supernet)
-    if isinstance(outcome, SupernetStatus):
-        conditions = stamp.put(outcome.conditions, "PredictorReady", FALSE, "Fitting", "subnets are being evaluated")
-        return outcome.model_copy(update={"conditions": conditions})
-    predictor = _predictor(outcome)
+        return _failed(cycle, status, outcome)
+    if isinstance(outcome, _Ongoing):
+        return _with_words(cycle, outcome, "FitPredictor")
+    predictor = predictor_in(outcome)
     if predictor is None:
-        fault = _StageFailed(reason="BadManifest", message="the fit left no predictor: see its log")
-        return _failed(plan, stamp, status, fault, supernet)
+        return _failed(
+            cycle, status, _StageFailed(reason="BadManifest", message="the fit left no predictor: see its log")
+        )
     text = f"Kendall τ {predictor.kendall_tau:.2f} on held-out subnets of {predictor.samples} evaluated"
-    plan.note(supernet.metadata.name, "PredictorReady", text)
+    cycle.note("PredictorReady", text)
     conditions = stamp.put(status.conditions, "PredictorReady", TRUE, "Fitted", text)
     conditions = stamp.put(conditions, "Ready", TRUE, "Ready")
     return status.model_copy(
-        update={
-            "conditions": conditions,
-            "predictor": predictor,
-            "progress": None,
-            "finished_at": stamp.now,
-        }
+        update={"conditions": conditions, "predictor": predictor, "progress": None, "finished_at": stamp.now}
     )
 
 
+def _with_words(cycle: _Cycle, ongoing: _Ongoing, stage: Stage) -> SupernetStatus:
+    """The status of a stage under way; what may need somebody's help is an event too, once."""
+    before = find_condition(ongoing.status.conditions, SAID_BY[stage])
+    if (
+        ongoing.said.worrying
+        and ongoing.said != WORDS[stage]
+        and (before is None or before.reason != ongoing.said.reason)
+    ):
+        cycle.note(ongoing.said.reason, ongoing.said.message, warning=True)
+    conditions = _said(cycle, ongoing.status.conditions, stage=stage, said=ongoing.said)
+    return ongoing.status.model_copy(update={"conditions": conditions})
+
+
+def _said(cycle: _Cycle, conditions: tuple[Condition, ...], *, stage: Stage, said: Wait) -> tuple[Condition, ...]:
+    """The stage's condition, and `Ready` with the same words: it is the one that sums up."""
+    conditions = cycle.stamp.put(conditions, SAID_BY[stage], FALSE, said.reason, said.message)
+    return cycle.stamp.put(conditions, "Ready", FALSE, said.reason, said.message)
+
+
 def _stage(
-    observed: SupernetObserved,
-    plan: Plan,
-    status: SupernetStatus,
-    *,
-    stage: Stage,
-    name: str,
-    document: PretrainJob | FitPredictorJob,
-    now: datetime,
-) -> Manifest | SupernetStatus | _StageFailed:
+    cycle: _Cycle, status: SupernetStatus, *, stage: Stage, name: str, document: PretrainJob | FitPredictorJob
+) -> Manifest | _Ongoing | _StageFailed:
     """The stage's manifest when it is done; else the status with its progress; else why it failed."""
-    manifest, job = observed.manifests.get(document.uid), observed.jobs.get(name)
+    manifest, job = cycle.observed.manifests.get(document.uid), cycle.observed.jobs.get(name)
     if manifest is not None:
-        if job is not None and not job.active:
-            plan.delete_jobs.append(name)
+        if job is not None and not job.active and not job.leaving:
+            remove(cycle.plan, name)
         if manifest.outcome == "Done":
             return manifest
         return _StageFailed(reason=manifest.outcome, message=manifest.message)
     if job is None:
-        return _start(plan, status, name=name, document=document, stage=stage)
-    if job.active and not _stalls(job, now):
-        return status.model_copy(update={"progress": _progress(stage, job)})
-    return _again(observed, plan, status, stage=stage, job=job)
+        return _start(cycle, status, name=name, document=document, stage=stage)
+    return _of_job(cycle, status, stage, job)
 
 
-def _again(
-    observed: SupernetObserved, plan: Plan, status: SupernetStatus, *, stage: Stage, job: JobView
-) -> SupernetStatus | _StageFailed:
+def _of_job(cycle: _Cycle, status: SupernetStatus, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
+    wait = wait_of(job, cycle.now)
+    if wait is not None and wait.over:
+        return _StageFailed(reason=wait.reason, message=wait.message)
+    if wait is not None:
+        return _Ongoing(status=status, said=wait)
+    if job.active and not _stalls(job, cycle.now):
+        return _Ongoing(status=_running(status, stage, job, cycle.now), said=WORDS[stage])
+    return _interrupted(cycle, status, stage=stage, job=job) if interrupted(job) else _again(cycle, status, stage, job)
+
+
+def _running(status: SupernetStatus, stage: Stage, job: JobView, now: datetime) -> SupernetStatus:
+    """With its progress; one that runs for a while is forgiven its interruptions."""
+    fields: dict[str, object] = {"progress": _progress(stage, job)}
+    if stage in status.interruptions and now - job.since > STEADY:
+        fields["interruptions"] = counted(status.interruptions, stage, 0)
+    return status.model_copy(update=fields)
+
+
+def _interrupted(cycle: _Cycle, status: SupernetStatus, *, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
+    """Its pod was evicted, or it was told to stop: it goes on from its checkpoint, and no attempt is counted."""
+    next_try = retry(job, status.interruptions.get(stage, 0), now=cycle.now)
+    if next_try.goes:
+        remove(cycle.plan, job.name)
+    if next_try.wait.over:
+        return _StageFailed(reason=next_try.wait.reason, message=next_try.wait.message)
+    interruptions = counted(status.interruptions, stage, next_try.count)
+    return _Ongoing(status=status.model_copy(update={"interruptions": interruptions}), said=next_try.wait)
+
+
+def _again(cycle: _Cycle, status: SupernetStatus, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
     """A Job that hangs or ended without a manifest: another attempt, unless its input is at fault."""
-    plan.delete_jobs.append(job.name)
+    remove(cycle.plan, job.name)
     why = job.message or ("said nothing new for too long" if job.active else f"ended with exit code {job.exit_code}")
     if job.exit_code == EXIT_BAD_INPUT:
         return _StageFailed(reason="BadInput", message=why)
-    if job.exit_code == EXIT_RETRY:
-        return status
     failures = status.attempts.get(stage, 0) + 1
     if failures >= MOST_ATTEMPTS:
         return _StageFailed(reason="JobFailed", message=f"{job.name} failed {failures} times: {why}")
-    plan.note(observed.supernet.metadata.name, "JobFailed", f"{job.name} is tried again: {why}", warning=True)
-    return status.model_copy(update={"attempts": {**status.attempts, stage: failures}})
+    cycle.note("JobFailed", f"{job.name} is tried again: {why}", warning=True)
+    tried = status.model_copy(update={"attempts": {**status.attempts, stage: failures}})
+    return _Ongoing(status=tried, said=Wait(reason=PENDING, message=f"{job.name} is tried again: {why}"))
 
 
 def _start(
-    plan: Plan, status: SupernetStatus, *, name: str, document: PretrainJob | FitPredictorJob, stage: Stage
-) -> SupernetStatus:
+    cycle: _Cycle, status: SupernetStatus, *, name: str, document: PretrainJob | FitPredictorJob, stage: Stage
+) -> _Ongoing:
     wanted: JobDocument = document
     workload: Literal["pretrain", "fit-predictor"] = "pretrain" if stage == "Pretrain" else "fit-predictor"
-    plan.create_jobs.append(JobRequest(name=name, workload=workload, document=wanted))
-    return status.model_copy(update={"progress": StageProgress(stage=stage)})
+    cycle.plan.create_jobs.append(JobRequest(name=name, workload=workload, document=wanted))
+    progress = status.progress if status.progress and status.progress.stage == stage else StageProgress(stage=stage)
+    started = status.model_copy(update={"progress": progress})
+    return _Ongoing(status=started, said=Wait(reason=PENDING, message=f"{name}: its pod is being started"))
 
 
 def _progress(stage: Stage, job: JobView) -> StageProgress:
@@ -175,61 +289,20 @@ def _progress(stage: Stage, job: JobView) -> StageProgress:
     )
 
 
-def _checkpoint(manifest: Manifest) -> CheckpointStatus | None:
-    artifacts, figures = manifest.artifacts, manifest.figures
-    if not {"checkpoint", "calibration"} <= artifacts.keys() or figures.get("classes", 0) < 2:
-        return None
-    return CheckpointStatus(
-        uri=_uri(artifacts["checkpoint"].sha256),
-        sha256=artifacts["checkpoint"].sha256,
-        size=artifacts["checkpoint"].size,
-        calibration=artifacts["calibration"],
-        classes=int(figures["classes"]),
-        largest_accuracy=figures.get("largestAccuracy"),
-        smallest_accuracy=figures.get("smallestAccuracy"),
-    )
+def _failed(cycle: _Cycle, status: SupernetStatus, fault: _StageFailed) -> SupernetStatus:
+    for job in cycle.observed.jobs.values():
+        if not job.leaving:
+            remove(cycle.plan, job.name)
+    cycle.note(fault.reason, fault.message, warning=True)
+    conditions = cycle.stamp.put(status.conditions, "Failed", TRUE, fault.reason, fault.message)
+    conditions = cycle.stamp.put(conditions, "Ready", FALSE, fault.reason, fault.message)
+    return status.model_copy(update={"conditions": conditions, "progress": None, "finished_at": cycle.now})
 
 
-def _predictor(manifest: Manifest) -> AccuracyPredictorStatus | None:
-    figures: Mapping[str, float] = manifest.figures
-    needed = {"samples", "kendallTau", "meanAbsoluteError", "constantMeanAbsoluteError"}
-    if "predictor" not in manifest.artifacts or not needed <= figures.keys():
-        return None
-    return AccuracyPredictorStatus(
-        uri=_uri(manifest.artifacts["predictor"].sha256),
-        sha256=manifest.artifacts["predictor"].sha256,
-        size=manifest.artifacts["predictor"].size,
-        samples=int(figures["samples"]),
-        kendall_tau=figures["kendallTau"],
-        mean_absolute_error=figures["meanAbsoluteError"],
-        constant_mean_absolute_error=figures["constantMeanAbsoluteError"],
-    )
-
-
-def _uri(digest: str) -> str:
-    return f"sha256:{digest}"
-
-
-def _accuracies(checkpoint: CheckpointStatus) -> str:
-    parts = [
-        f"{name} subnet {value:.1%}"
-        for name, value in (("largest", checkpoint.largest_accuracy), ("smallest", checkpoint.smallest_accuracy))
-        if value is not None
-    ]
-    return "public validation accuracy: " + ", ".join(parts) if parts else ""
-
-
-def _failed(
-    plan: Plan, stamp: Stamp, status: SupernetStatus, fault: _StageFailed, supernet: Supernet
-) -> SupernetStatus:
-    plan.note(supernet.metadata.name, fault.reason, fault.message, warning=True)
-    conditions = stamp.put(status.conditions, "Failed", TRUE, fault.reason, fault.message)
-    conditions = stamp.put(conditions, "Ready", FALSE, fault.reason, fault.message)
-    return status.model_copy(update={"conditions": conditions, "progress": None, "finished_at": stamp.now})
-
-
-def _clean(observed: SupernetObserved, plan: Plan, now: datetime) -> None:
-    plan.delete_jobs.extend(name for name, job in observed.jobs.items() if not job.active or _stalls(job, now))
+def _clean(cycle: _Cycle) -> None:
+    for name, job in cycle.observed.jobs.items():
+        if not job.leaving and (not job.active or _stalls(job, cycle.now)):
+            remove(cycle.plan, name)
 
 
 def _stalls(job: JobView, now: datetime) -> bool:
