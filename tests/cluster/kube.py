@@ -70,9 +70,9 @@ class Cluster:
             self.engine.load(reference)
 
     @contextmanager
-    def namespace(self, prefix: str = "test") -> Iterator[str]:
+    def namespace(self, prefix: str = "test", *, named: str | None = None) -> Iterator[str]:
         """A namespace of one's own that enforces Pod Security `restricted`, for the length of the block."""
-        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        name = named or f"{prefix}-{uuid.uuid4().hex[:8]}"
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": name, "labels": labels}
         self.kubectl(

@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster.kube import Cluster
 from cluster.provider import choose, provide, what_kind_lacks
 from cluster.settings import ROOT
+from support.agent_data import write_idx
+from support.agent_process import AgentProcess
+from support.release import OPERATOR_NAMESPACE, Images, Lab, Release, supernet
+from support.tiny_supernet import TINY
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,3 +61,47 @@ def module_namespace(cluster: Cluster) -> Iterator[str]:
     """As `namespace`, one for all tests of a file."""
     with cluster.namespace() as name:
         yield name
+
+
+POOLS = {"bench": ["*"], "digits-pool": ["*"], "closed": ["somewhere-else"]}
+"""Pools of the release, and the namespaces that may use them."""
+
+
+@pytest.fixture(scope="session")
+def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """PFP-NAS, installed by Helm; uninstalled at the end."""
+    with cluster.namespace(named=OPERATOR_NAMESPACE):
+        installed = Release(cluster=cluster, images=Images.build(cluster), folder=tmp_path_factory.mktemp("release"))
+        installed.install(pools=POOLS)
+        yield installed
+        installed.uninstall()
+
+
+@pytest.fixture(scope="session")
+def lab(release: Release) -> Iterator[Lab]:
+    """A namespace in which the tests' searches share one Supernet."""
+    with release.cluster.namespace("lab") as name:
+        yield Lab(release=release, namespace=name)
+
+
+@pytest.fixture(scope="session")
+def tiny(lab: Lab) -> str:
+    """Name of a small Supernet, trained and fitted by pods."""
+    lab.apply(supernet("tiny", TINY))
+    lab.wait("sn", "tiny", "Ready")
+    return "tiny"
+
+
+@pytest.fixture(scope="session")
+def private_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The agent's own description of a small private data set."""
+    folder = tmp_path_factory.mktemp("private")
+    return {"quadrants": {"format": "IDX", **write_idx(Path(folder))}}
+
+
+@pytest.fixture(scope="session")
+def agent(release: Release, lab: Lab, private_data: dict[str, Any]) -> Iterator[AgentProcess]:
+    """An agent of the pool `bench`, as a process outside the cluster that serves the tests' namespace."""
+    config = {"datasets": private_data, "namespaces": [lab.namespace]}
+    with release.outside_agent("bench-1", pool="bench", config=config) as process:
+        yield process
