@@ -70,7 +70,7 @@ def run(
         refused = refusal(client.ping)
         if refused:
             raise BusError(f"Redis at {redacted(url)} refuses this agent ({refused}): check user and password")
-        agent = directory.agent_id()
+        agent = settings.agent_id(directory.agent_id())
         journal = Journal(directory.journal)
     logs.to_stderr()
     signal.signal(signal.SIGTERM, lambda number, frame: _stop(0))
@@ -122,6 +122,30 @@ def check(
 
 
 @app.command()
+def join(
+    string: Annotated[str, typer.Argument(help="What `pfpnas agents add` printed; - reads it from standard input.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Join a cluster by the string that its owner gave you, and try the connection.
+
+    The string holds a password: 'pfpnas-agent join -' keeps it out of the shell's history. It is kept beside the
+    config (agent.join, readable by you alone), and the config names it; nothing else in your file is lost, and what it
+    said of pool and redis is commented out. Joining again takes the new string. Sends nothing but the login.
+    """
+    from pfpnas_agent import joining  # noqa: PLC0415
+
+    with _one_message():
+        text = sys.stdin.read() if string == "-" else string
+        joined = joining.join(text, config)
+        for line in joining.told(joined, config):
+            typer.echo(line)
+        for line in joining.tried(joined):
+            typer.echo(line)
+        load(config)
+    typer.echo(f"next: pfpnas-agent check --config {config}, then pfpnas-agent run --config {config}")
+
+
+@app.command()
 def preview(config: Config = DEFAULT_CONFIG, state: State = None) -> None:
     r"""Print the exact bytes that would be sent: a heartbeat, and the results of the journal (or a sample).
 
@@ -134,7 +158,7 @@ def preview(config: Config = DEFAULT_CONFIG, state: State = None) -> None:
 
     with _one_message():
         settings, directory = _opened(config, state)
-        agent = directory.agent_id()
+        agent = settings.agent_id(directory.agent_id())
         kept = Journal(directory.journal).kept()
     busy = Heartbeat(state="Busy", task_id=(kept or [bytes_of.SAMPLE])[-1].task_id)
     typer.echo("# heartbeat, every 2 seconds: idle, busy")

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
+from pfpnas_api.bus import with_login
+from pfpnas_api.joining import Join, JoinError
 from pfpnas_api.kinds.common import DNS_LABEL, Model
 from pfpnas_api.kinds.experiment import Alias
 from pfpnas_api.quantities import SIZE
@@ -172,11 +174,19 @@ class Limits(Model):
         return None if self.memory is None else int(SIZE.parse(self.memory))
 
 
+AgentId = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+
+
 class AgentConfig(Model):
     """The whole file."""
 
     pool: Alias
+    """The join's where there is one."""
     redis: RedisConfig = RedisConfig()
+    join_file: LocalPath | None = None
+    """What `pfpnas-agent join` (or a mounted Secret) says of the cluster, in place of `pool` and `redis`."""
+    name: AgentId | None = None
+    """The agent's id; with a join only. Left out, it is the join's name and 8 digits of its own: many may share one."""
     namespaces: Annotated[tuple[Namespace, ...], Field(min_length=1)] = ("default",)
     """Experiments of other namespaces are refused."""
     state_dir: LocalPath
@@ -184,6 +194,33 @@ class AgentConfig(Model):
     datasets: dict[Alias, Dataset] = {}
     backends: dict[Alias, Backend] = {}
     limits: Limits = Limits()
+    _join: Join | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _is_one_with_its_join(self, info: ValidationInfo) -> "AgentConfig":
+        self._join = (info.context or {}).get("join")
+        if self._join is None:
+            if self.name is not None:
+                raise ValueError("name: goes with joinFile only; remove it")
+            return self
+        if self.redis != RedisConfig():
+            raise ValueError("redis: joinFile says where Redis is; remove one of the two")
+        if self.pool != self._join.pool:
+            raise ValueError(f"pool: is {self.pool}, but the join is for {self._join.pool}; remove it")
+        own = self._join.name
+        if self.name is not None and self.name != own and not self.name.startswith(f"{own}."):
+            raise ValueError(f"name: is {self.name}, but the join is for {own}: write that, or {own}.<more>")
+        return self
+
+    def agent_id(self, random: str) -> str:
+        """Under which id the agent speaks.
+
+        Args:
+            random: Hexadecimal digits of this device's own, kept in its state directory.
+        """
+        if self._join is None:
+            return random
+        return self.name or f"{self._join.name}.{random[:8]}"
 
     def backend(self, alias: str) -> OnnxRuntimeBackend | CommandBackend | None:
         """The backend of an alias, or None; `onnxruntime` is always there."""
@@ -197,9 +234,11 @@ class AgentConfig(Model):
         Raises:
             ConfigError: none of them says it, or the password file can't be read.
         """
-        url = override or environment.get(ENV_REDIS) or self.redis.url
+        url = override or environment.get(ENV_REDIS) or (self._join.redis_url if self._join else self.redis.url)
         if not url:
-            raise ConfigError(f"redis.url is missing: write it into the config, set {ENV_REDIS}, or pass --redis")
+            raise ConfigError(
+                f"redis.url is missing: `pfpnas-agent join`, write it into the config, set {ENV_REDIS}, or pass --redis"
+            )
         if self.redis.password_file is None:
             return url
         return _with_password(url, _first_line(self.redis.password_file))
@@ -216,18 +255,33 @@ def _first_line(path: Path) -> str:
 
 
 def _with_password(url: str, password: str) -> str:
-    parts = urlsplit(url)
-    user, _, place = parts.netloc.rpartition("@")
-    if ":" in user:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    return url if ":" in user else with_login(url, user=unquote(user), password=password)
 
 
 def load(path: Path) -> AgentConfig:
-    """Read the agent's file.
+    """Read the agent's file, and the join that it names.
 
     Raises:
         ConfigError: missing, no YAML, an unknown field, a wrong value.
+    """
+    document = read(path)
+    base = path.parent.absolute()
+    join = _named_join(document, base)
+    defaults = {"stateDir": DEFAULT_STATE, **({"pool": join.pool} if join else {})}
+    try:
+        # JSON on the way, since strict JSON knows sequences and paths as what a YAML author wrote.
+        text = json.dumps({**defaults, **document}, default=str)
+        return AgentConfig.model_validate_json(text, strict=True, context={"base": base, "join": join})
+    except ValidationError as e:
+        raise ConfigError(f"{path}: {_first_problem(e)}") from e
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file as YAML has it, unchecked.
+
+    Raises:
+        ConfigError: missing, no YAML, or no mapping.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -239,12 +293,22 @@ def load(path: Path) -> AgentConfig:
         raise ConfigError(f"{path} is no YAML{place}: {getattr(e, 'problem', None) or 'it is malformed'}") from e
     if not isinstance(document, dict):
         raise ConfigError(f"{path} holds no mapping: it starts with a line such as 'pool: my-devices'")
+    return document
+
+
+def _named_join(document: Mapping[str, Any], base: Path) -> Join | None:
+    named = document.get("joinFile")
+    if named is None:
+        return None
+    if not isinstance(named, str):
+        raise ConfigError(f"joinFile: is {named!r}; write the path of a file")
+    path = Path(os.path.normpath(base / Path(named).expanduser()))
     try:
-        # JSON on the way, since strict JSON knows sequences and paths as what a YAML author wrote.
-        text = json.dumps({"stateDir": DEFAULT_STATE, **document}, default=str)
-        return AgentConfig.model_validate_json(text, strict=True, context={"base": path.parent.absolute()})
-    except ValidationError as e:
-        raise ConfigError(f"{path}: {_first_problem(e)}") from e
+        return Join.decode(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"joinFile: {path} can't be read ({_reason(e)})") from e
+    except JoinError as e:
+        raise ConfigError(f"joinFile: {path}: {e}") from e
 
 
 _TAGS = {"IDX", "NPZ", "Folder", "CIFARBinary", "onnxruntime", "command"}
@@ -258,7 +322,8 @@ def _first_problem(error: ValidationError) -> str:
     # A tagged union puts its tag into the location; the author never wrote it there.
     where = [str(part) for at, part in enumerate(location) if not (at == 2 and part in _TAGS)]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{'.'.join(where) or 'the file'}: {_in_words(dict(detail))}{more}"
+    # What concerns several fields has no place of its own, and names them in its words.
+    return ": ".join(filter(None, [".".join(where), _in_words(dict(detail))])) + more
 
 
 def _in_words(detail: dict[str, Any]) -> str:
