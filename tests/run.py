@@ -1,6 +1,7 @@
 """All checks and tests, tier by tier: `python tests/run.py [TIER …]`. Prints the minutes each took.
 
-Tiers: lint (ruff, mypy, import-linter, generated CRDs), unit (pure, fast), integration (real Redis, real processes).
+Tiers: lint (ruff, mypy, import-linter, generated CRDs), unit (pure, fast), integration (real Redis, real processes),
+e2e (a real Kubernetes; tests/cluster/README.md says which; only when it is named).
 """
 
 import subprocess
@@ -23,7 +24,10 @@ TIERS: dict[str, list[list[str]]] = {
     ],
     "unit": [[PYTHON, "-m", "pytest", "tests/unit"]],
     "integration": [[PYTHON, "-m", "pytest", "tests/integration"]],
+    "e2e": [[PYTHON, "-m", "pytest", "tests/e2e"]],
 }
+
+DEFAULT = ("lint", "unit", "integration")
 
 
 def run_tier(name: str) -> bool:
@@ -42,7 +46,7 @@ def main(wanted: Sequence[str]) -> int:
         print(f"unknown tier {', '.join(unknown)}: there are {', '.join(TIERS)}", file=sys.stderr)
         return 2
     rows = []
-    for name in wanted or TIERS:
+    for name in wanted or DEFAULT:
         start = time.monotonic()
         good = run_tier(name)
         rows.append((name, (time.monotonic() - start) / 60, good))
