@@ -47,11 +47,13 @@ class Executor:
             self.records.put(trial)
         if isinstance(plan.status, SupernetStatus):
             assert self.records.supernet is not None
-            self.records.supernet = self.records.supernet.model_copy(update={"status": plan.status})
-            self.record.write_supernet(self.records.supernet)
+            supernet = self.records.supernet.model_copy(update={"status": plan.status})
+            self.record.write_supernet(supernet)
+            self.records.supernet = supernet
         elif isinstance(plan.status, NASExperimentStatus):
-            self.records.experiment = self.records.experiment.model_copy(update={"status": plan.status})
-            self.record.write_experiment(self.records.experiment)
+            experiment = self.records.experiment.model_copy(update={"status": plan.status})
+            self.record.write_experiment(experiment)
+            self.records.experiment = experiment
 
     def _road(self, plan: Plan, now: datetime) -> None:
         experiment = self.records.experiment

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pfpnas_api.bus import OperatorBus
 from pfpnas_api.messages import Progress
+from pfpnas_operator.driving.protocols import Jobs
 from pfpnas_operator.reconcile import JobView
 
 
@@ -20,6 +22,13 @@ class Hearing:
     """What each Job last said, and when that was new."""
 
     _heard: dict[str, _Heard] = field(default_factory=dict)
+
+    def listen(self, jobs: Jobs, bus: OperatorBus, now: datetime) -> dict[str, JobView]:
+        """Every Job as it stands, with what it said of its progress."""
+        views, uids = jobs.views(now), jobs.uids()
+        said = bus.progresses(uids.values())
+        self.note({name: said.get(uid) for name, uid in uids.items()}, now=now)
+        return self.told(views)
 
     def note(self, said: Mapping[str, Progress | None], *, now: datetime) -> None:
         """Keep what Jobs say now, by name; those that aren't named any more are forgotten."""

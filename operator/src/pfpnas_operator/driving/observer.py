@@ -59,7 +59,7 @@ class Observer:
     def supernet(self, now: datetime) -> SupernetObserved:
         """What `reconcile_supernet` sees; there has to be a Supernet."""
         assert self.records.supernet is not None
-        return supernet_observed(self.records.supernet, self.heard(now), self.manifests)
+        return supernet_observed(self.records.supernet, self.hearing.listen(self.jobs, self.bus, now), self.manifests)
 
     def reanchor(self, now: datetime) -> None:
         """After an outage of Redis: every deadline begins anew."""
@@ -107,14 +107,7 @@ class Observer:
         """Jobs of the experiment, without those of its Supernet."""
         supernet = self.records.supernet
         others = (names.pretrain_job(supernet), names.fit_predictor_job(supernet)) if supernet else ()
-        return {name: job for name, job in self.heard(now).items() if name not in others}
-
-    def heard(self, now: datetime) -> dict[str, JobView]:
-        """Every Job, with what it said of its progress."""
-        views, uids = self.jobs.views(now), self.jobs.uids()
-        said = self.bus.progresses(uids.values())
-        self.hearing.note({name: said.get(uid) for name, uid in uids.items()}, now=now)
-        return self.hearing.told(views)
+        return {name: job for name, job in self.hearing.listen(self.jobs, self.bus, now).items() if name not in others}
 
     def _measurements(
         self, experiment: NASExperiment, now: datetime

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +16,7 @@ from pfpnas_api.bus import OperatorBus, WorkloadBus, connect
 from pfpnas_api.bus.connection import OUTAGE
 from pfpnas_api.kinds import is_true
 from pfpnas_operator.driving import Executor, Observer, StoredManifests
+from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.local.agent import LocalAgent
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.gate import hold_back
@@ -29,9 +30,6 @@ WAIT_MILLISECONDS = 500
 
 OUTAGE_SECONDS = 1.0
 """Between two tries while Redis is away."""
-
-SET_BACK = timedelta(seconds=1)
-"""A clock so far behind the cycle before was set back; less is what quick cycles get ahead of it."""
 
 MOST_REFUSALS = 10
 """A group that is gone with its server is made again in the next cycle; a right that is lacking stays lacking."""
@@ -110,16 +108,6 @@ def _stop(processes: Processes, agent: LocalAgent | None) -> None:
     finally:
         if agent is not None:
             agent.stop()
-
-
-def moment_after(last: datetime, *, clock: datetime) -> datetime:
-    """The time of a cycle: as exact as documents tell it, and never that of the cycle before.
-
-    Trials are read again in the order of their times: those that end in two cycles of one millisecond would change it.
-    A clock that was set back is believed all the same, lest every deadline waits until it is as late again.
-    """
-    told = clock.replace(microsecond=clock.microsecond // 1000 * 1000)
-    return told if last - told > SET_BACK else max(told, last + timedelta(milliseconds=1))
 
 
 class _Run:

@@ -1,0 +1,239 @@
+"""Builders of Jobs: objects out of requests, and nothing else."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_ARTIFACTS_TOKEN, ENV_JOB, ENV_REDIS, EXIT_BAD_INPUT
+from pfpnas_api.kinds.pods import PodTemplate, ResourceRequirements, Toleration
+from pfpnas_operator.kube.api import Object
+from pfpnas_operator.kube.config import Config
+from pfpnas_operator.kube.owners import ANNOTATION_JOB, LABEL_QUEUE, Owner
+from pfpnas_operator.reconcile import JobRequest
+
+CONTAINER: Final = "main"
+KEY_REDIS: Final = "redis-url"
+KEY_TOKEN: Final = "artifacts-token"
+GPU: Final = "nvidia.com/gpu"
+MASTER_PORT: Final = 29400
+
+KEPT_SECONDS: Final = 24 * 3600
+"""A Job that has ended is deleted once its result is taken; this is for those that an absent operator left."""
+
+TRIAL_SECONDS: Final = 6 * 3600
+"""A build takes seconds to minutes, and is given up by the operator long before: this ends it when there is none."""
+
+GRACE_SECONDS: Final = {"pretrain": 60}
+"""Time to write a checkpoint on SIGTERM; 30 s, as everywhere in Kubernetes, for the others."""
+
+_RESTARTS_PER_WORKER: Final = 3
+"""Pooled workers are replaced one by one: the death of one must not end the builds of the others."""
+
+_ARGUMENTS: Final = {
+    "pretrain": ["pretrain"],
+    "fit-predictor": ["fit-predictor"],
+    "tune": ["tune"],
+    "trial": ["trial", "--trial"],
+    "trial-worker": ["trial", "--serve"],
+}
+_BUILDS: Final = ("trial", "trial-worker")
+
+
+@dataclass(frozen=True)
+class JobBuilder:
+    """Builds the Jobs of one owner."""
+
+    config: Config
+    owner: Owner
+
+    def build(self, request: JobRequest) -> Object:
+        """The Job of a request."""
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": self._metadata(request),
+            "spec": {
+                # Where Kueue decides, it is Kueue that starts it.
+                "suspend": self.owner.queue is not None,
+                "backoffLimit": self._restarts(request),
+                "ttlSecondsAfterFinished": KEPT_SECONDS,
+                "podFailurePolicy": _failure_policy(),
+                **({"activeDeadlineSeconds": TRIAL_SECONDS} if request.workload == "trial" else {}),
+                **self._completions(request),
+                "template": self._pod(request),
+            },
+        }
+
+    def service(self, request: JobRequest, job: Object) -> Object | None:
+        """The headless Service by which the pods of one training find each other; gone with its Job."""
+        if not self._distributed(request):
+            return None
+        metadata = job["metadata"]
+        reference = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": request.name,
+                "namespace": self.owner.namespace,
+                "labels": self.owner.labels(request.workload),
+                "ownerReferences": [{**reference, "controller": True, "blockOwnerDeletion": False}],
+            },
+            "spec": {
+                "clusterIP": "None",
+                # The ranks look for each other before any of them is ready.
+                "publishNotReadyAddresses": True,
+                "selector": {"batch.kubernetes.io/job-name": request.name},
+                "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
+            },
+        }
+
+    def _metadata(self, request: JobRequest) -> Object:
+        queue = {LABEL_QUEUE: self.owner.queue} if self.owner.queue else {}
+        return {
+            "name": request.name,
+            "namespace": self.owner.namespace,
+            "labels": {**self.owner.labels(request.workload), **queue},
+            "annotations": {ANNOTATION_JOB: request.document.uid},
+            "ownerReferences": [self.owner.reference],
+        }
+
+    def _distributed(self, request: JobRequest) -> bool:
+        return request.workload == "pretrain" and self.owner.workers > 1
+
+    def _completions(self, request: JobRequest) -> Object:
+        if request.workload != "trial-worker" and not self._distributed(request):
+            return {}
+        return {"completionMode": "Indexed", "completions": self.owner.workers, "parallelism": self.owner.workers}
+
+    def _restarts(self, request: JobRequest) -> int:
+        """How often pods are replaced that nobody evicted: elsewhere it is the reconciler that tries again."""
+        return _RESTARTS_PER_WORKER * self.owner.workers if request.workload == "trial-worker" else 0
+
+    def _pod(self, request: JobRequest) -> Object:
+        template = self.owner.template
+        return {
+            "metadata": {
+                "labels": {**template.labels, **self.owner.labels(request.workload)},
+                **({"annotations": template.annotations} if template.annotations else {}),
+            },
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "terminationGracePeriodSeconds": GRACE_SECONDS.get(request.workload, 30),
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [self._container(request)],
+                "volumes": [{"name": "tmp", "emptyDir": {}}],
+                **self._network(request),
+                **_scheduling(template),
+                **(
+                    {"imagePullSecrets": [{"name": name} for name in self.config.images.pull_secrets]}
+                    if self.config.images.pull_secrets
+                    else {}
+                ),
+            },
+        }
+
+    def _network(self, request: JobRequest) -> Object:
+        """An Indexed Job's pods are named in DNS by the Service of this subdomain."""
+        return {"subdomain": request.name} if self._distributed(request) else {}
+
+    def _container(self, request: JobRequest) -> Object:
+        own = self.owner.image if request.workload in _BUILDS else None
+        secret = self.config.artifacts.credentials_secret
+        return {
+            "name": CONTAINER,
+            "image": own or self.config.images.workloads,
+            "imagePullPolicy": self.config.images.pull_policy,
+            **({} if own else {"command": self._command(request)}),
+            "args": self._arguments(request),
+            "env": self._environment(request),
+            **({"envFrom": [{"secretRef": {"name": secret}}]} if secret else {}),
+            "resources": self._resources(request).document(),
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            },
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        }
+
+    def _command(self, request: JobRequest) -> list[str]:
+        if not self._distributed(request):
+            return ["python", "-m", "pfpnas_workloads"]
+        processes = self._resources(request).limits.get(GPU, "1")
+        return [
+            "torchrun",
+            f"--nnodes={self.owner.workers}",
+            f"--nproc-per-node={processes}",
+            "--node-rank=$(JOB_COMPLETION_INDEX)",
+            f"--master-addr={request.name}-0.{request.name}",
+            f"--master-port={MASTER_PORT}",
+            "-m",
+            "pfpnas_workloads",
+        ]
+
+    def _arguments(self, request: JobRequest) -> list[str]:
+        return list(_ARGUMENTS[request.workload])
+
+    def _environment(self, request: JobRequest) -> list[Object]:
+        document = request.document.model_dump_json(by_alias=True, exclude_none=True)
+        return [
+            {"name": ENV_JOB, "value": _literal(document)},
+            {"name": ENV_ARTIFACTS, "value": self.config.artifacts.address},
+            _secret(ENV_REDIS, self.owner.secret, KEY_REDIS),
+            _secret(ENV_ARTIFACTS_TOKEN, self.owner.secret, KEY_TOKEN),
+            # The root file system can't be written: whatever wants a home finds one there.
+            {"name": "HOME", "value": "/tmp"},
+        ]
+
+    def _resources(self, request: JobRequest) -> ResourceRequirements:
+        default = self.config.resources.get(request.workload, ResourceRequirements())
+        own = self.owner.template.resources
+        if own is None:
+            return default
+        return _without_devices(own) if request.workload == "tune" else own
+
+
+def _failure_policy() -> Object:
+    bad_input = {"containerName": CONTAINER, "operator": "In", "values": [EXIT_BAD_INPUT]}
+    return {
+        "rules": [
+            # Another attempt would end the same way.
+            {"action": "FailJob", "onExitCodes": bad_input},
+            # Evicted, preempted, or its node is gone: no fault of its own, so it is replaced and not counted.
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]
+    }
+
+
+def _scheduling(template: PodTemplate) -> Object:
+    wanted: Object = {
+        "nodeSelector": template.node_selector,
+        "tolerations": [_toleration(toleration) for toleration in template.tolerations],
+        "priorityClassName": template.priority_class_name,
+        "runtimeClassName": template.runtime_class_name,
+    }
+    return {field: value for field, value in wanted.items() if value}
+
+
+def _toleration(toleration: Toleration) -> Object:
+    return toleration.document()
+
+
+def _without_devices(resources: ResourceRequirements) -> ResourceRequirements:
+    """The tuner computes on CPUs: a GPU that is meant for the trials would lie idle beside it."""
+    return ResourceRequirements(
+        limits={name: amount for name, amount in resources.limits.items() if "/" not in name},
+        requests={name: amount for name, amount in resources.requests.items() if "/" not in name},
+    )
+
+
+def _secret(variable: str, secret: str, key: str) -> Object:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _literal(text: str) -> str:
+    """A value in which Kubernetes expands nothing: `$(NAME)` would name another variable."""
+    return text.replace("$(", "$$(")
