@@ -166,6 +166,7 @@ def proxy_config(kubeconfig: Path) -> dict[str, Any]:
         "hostnameOverride": NODE,
         "bindAddress": ADDRESS,
         "healthzBindAddress": "127.0.0.1:10256",
+        "nodePortAddresses": [f"{ADDRESS}/32"],
         "metricsBindAddress": "127.0.0.1:10249",
         "iptables": {"localhostNodePorts": False},
         "conntrack": {
