@@ -1,0 +1,84 @@
+"""Redis has the users that the register of agents names, and those of the owners that are there; no others."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pfpnas_api.bus import OperatorBus
+from pfpnas_operator.access import rules
+from pfpnas_operator.access.registry import PROBLEM, Agent, BadRecord, agent_of, noted, object_name, processes_of
+from pfpnas_operator.access.users import RedisUsers
+
+_NO_USERS = "the operator's configuration says redis.users: Off, so it lets nobody in"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Annotations to be merged into a ConfigMap; None removes one."""
+
+    config_map: str
+    annotations: dict[str, str | None]
+
+
+def tend_agents(
+    users: RedisUsers | None, bus: OperatorBus, config_maps: Sequence[Mapping[str, Any]], *, now: datetime
+) -> list[Note]:
+    """Let the registered agents in, shut the others out, and say what is new of each.
+
+    To be called every half a minute, and at once when the register changes.
+
+    Args:
+        users: Of Redis; None where the operator makes none.
+        bus: To hear who is there.
+        config_maps: ALL of the register: whoever is not in it is shut out.
+        now: The present.
+
+    Raises:
+        RedisError: Redis is away; nothing is lost by trying again.
+    """
+    agents, notes = _read(config_maps)
+    problem = _NO_USERS if users is None else users.refusal
+    if users is not None and problem is None:
+        _let_in(users, agents)
+    heartbeats = {pool: bus.agents(pool) for pool in {agent.pool for agent in agents}}
+    for agent in agents:
+        processes = processes_of(agent.name, heartbeats[agent.pool])
+        notes.append(Note(object_name(agent.name), noted(agent, processes=processes, problem=problem or "", now=now)))
+    return [note for note in notes if note.annotations]
+
+
+def sweep_owners(users: RedisUsers, present: Collection[str]) -> list[str]:
+    """Remove the users of owners that are gone; who they were.
+
+    Args:
+        users: Of Redis.
+        present: Uids of ALL Supernets and NASExperiments that are there.
+
+    Raises:
+        RedisError: Redis is away.
+    """
+    kept = {rules.owner_user(uid) for uid in present}
+    return [name for name in users.names(rules.OWNER_PREFIX) if name not in kept and users.remove(name)]
+
+
+def _read(config_maps: Sequence[Mapping[str, Any]]) -> tuple[list[Agent], list[Note]]:
+    """The agents, and a note to each object that is none."""
+    agents, notes = [], []
+    for config_map in config_maps:
+        try:
+            agents.append(agent_of(config_map))
+        except BadRecord as e:
+            metadata = config_map["metadata"]
+            said = (metadata.get("annotations") or {}).get(PROBLEM)
+            notes.append(Note(metadata["name"], {} if said == str(e) else {PROBLEM: str(e)}))
+    return agents, notes
+
+
+def _let_in(users: RedisUsers, agents: Sequence[Agent]) -> None:
+    wanted = {rules.agent_user(agent.name): agent for agent in agents}
+    for name in users.names(rules.AGENT_PREFIX):
+        if name not in wanted:
+            users.remove(name)
+    for name, agent in wanted.items():
+        users.ensure(name, rules.agent_rules(agent.pool, agent.name), password_sha256=agent.password_sha256)
