@@ -24,6 +24,10 @@ class ArtifactMissing(ArtifactError):  # noqa: N818 - reads as the state it name
     """No artifact of this digest is there."""
 
 
+class RefUnreadable(ArtifactError):  # noqa: N818 - reads as the state it names
+    """A reference is there, but holds no JSON object."""
+
+
 class ArtifactStore(ABC):
     """Where artifacts and references are kept."""
 
@@ -143,12 +147,12 @@ def decode_ref(content: bytes, place: object) -> dict[str, Any]:
     """A reference as it was written.
 
     Raises:
-        ArtifactError: no JSON object; names its place.
+        RefUnreadable: no JSON object; names its place.
     """
     try:
         value = json.loads(content)
     except ValueError as e:
-        raise ArtifactError(f"{place} is no JSON: delete it and run again") from e
+        raise RefUnreadable(f"{place} is no JSON: delete it and run again") from e
     if not isinstance(value, dict):
-        raise ArtifactError(f"{place} is no JSON object: delete it and run again")
+        raise RefUnreadable(f"{place} is no JSON object: delete it and run again")
     return value
