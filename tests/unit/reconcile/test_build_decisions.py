@@ -5,15 +5,24 @@ from typing import Any
 import pytest
 
 from pfpnas_api.jobs import TrialJob
-from pfpnas_api.kinds import NASExperiment, Trial, is_true
+from pfpnas_api.kinds import NASExperiment, Trial, find_condition, is_true
 from pfpnas_operator.reconcile import Plan, names, reconcile_experiment
 from pfpnas_operator.reconcile.building import build_request
-from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
+from pfpnas_operator.reconcile.deadlines import (
+    ANSWER_GRACE,
+    BROKEN_DEADLINE,
+    BUILD_DEADLINE,
+    MOST_ATTEMPTS,
+    MOST_INTERRUPTIONS,
+    PENDING_DEADLINE,
+    UNSCHEDULABLE_DEADLINE,
+)
 from pfpnas_operator.reconcile.experiment import build_uids
 from support.reconcile_builders import (
     NOW,
     build_manifest,
     build_uid_of,
+    experiment_status,
     make_checkpoint,
     make_experiment,
     make_job,
@@ -190,9 +199,77 @@ def test_a_build_that_nobody_waits_for_is_swept_unless_a_worker_has_it() -> None
 # -- Pod -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_waits_for_its_pod_has_no_deadline() -> None:
-    plan = pod(make_trial(buildAttempts=1), make_job(job_name(make_trial()), "Pending", age=10**6))
+def built_of(plan: Plan) -> tuple[str, str]:
+    found = find_condition(plan.trial_status["digits-00000"].conditions, "Built")
+    assert found is not None
+    assert found.status == "False"
+    return found.reason, found.message
+
+
+def test_a_job_that_waits_in_its_queue_has_no_deadline_and_its_wait_is_no_build_time() -> None:
+    waits = make_job(job_name(make_trial()), "Queued", age=10**6, message="no quota left")
+    plan = pod(make_trial(buildAttempts=1, buildStartedAt=NOW), waits)
+    assert (plan.create_jobs, plan.delete_jobs, plan.events) == ([], [], [])
+    assert built_of(plan) == ("Queued", f"{waits.name}: no quota left")
+    assert plan.trial_status["digits-00000"].build_started_at is None
+    assert (experiment_status(plan).trials.pending, experiment_status(plan).trials.running) == (1, 0)
+
+
+def test_a_pod_that_just_starts_is_building() -> None:
+    plan = pod(make_trial(buildAttempts=1), make_job(job_name(make_trial()), "Pending", reason="ContainerCreating"))
+    assert built_of(plan) == ("Building", "build 1")
+
+
+@pytest.mark.parametrize(
+    ("said", "deadline"),
+    [("", PENDING_DEADLINE), ("ImagePullBackOff", BROKEN_DEADLINE), ("Unschedulable", UNSCHEDULABLE_DEADLINE)],
+)
+def test_a_pod_that_does_not_start_in_time_fails_the_trial_with_its_reason(said: str, deadline: Any) -> None:
+    age = deadline.total_seconds()
+    name = job_name(make_trial())
+    waits = {"reason": said, "message": "0/3 nodes are available"}
+    plan = pod(make_trial(buildAttempts=1), make_job(name, "Pending", age=age, **waits))
     assert (plan.create_jobs, plan.delete_jobs) == ([], [])
+    plan = pod(make_trial(buildAttempts=1), make_job(name, "Pending", age=age + 1, **waits))
+    status = plan.trial_status["digits-00000"]
+    assert reason_of(status, "Failed") == (said or "Pending")
+    assert "0/3 nodes are available" in message_of(status, "Failed")
+    assert plan.create_jobs == []
+    assert name in plan.delete_jobs
+
+
+def test_trouble_of_a_pod_is_said_on_the_trial_and_by_one_event() -> None:
+    waits = make_job(job_name(make_trial()), "Pending", reason="ErrImagePull", message="no such image")
+    plan = pod(make_trial(buildAttempts=1), waits)
+    assert built_of(plan)[0] == "ImagePullBackOff"
+    assert [(e.type, e.reason, e.subject) for e in plan.events] == [("Warning", "ImagePullBackOff", "digits-00000")]
+    again = make_trial().model_copy(update={"status": plan.trial_status["digits-00000"]})
+    backing_off = make_job(waits.name, "Pending", reason="ImagePullBackOff", message="Back-off pulling")
+    assert pod(again, backing_off).events == []
+
+
+def test_an_evicted_build_is_made_again_under_its_name_once_its_job_is_gone() -> None:
+    name = job_name(make_trial())
+    plan = pod(make_trial(buildAttempts=1), make_job(name, "Failed", infrastructure=True, message="Evicted"))
+    status = plan.trial_status["digits-00000"]
+    assert (plan.delete_jobs, plan.create_jobs) == ([name], [])
+    assert (status.build_attempts, status.build_interruptions) == (1, 1)
+    assert [(event.type, event.reason) for event in plan.events] == [("Warning", "Interrupted")]
+    leaving = make_job(name, "Failed", infrastructure=True, leaving=True)
+    plan = pod(make_trial(buildAttempts=1, buildInterruptions=1), leaving)
+    assert (plan.delete_jobs, plan.create_jobs, built_of(plan)[0]) == ([], [], "Terminating")
+    plan = pod(make_trial(buildAttempts=1, buildInterruptions=1))
+    assert [job.name for job in plan.create_jobs] == [name]
+    assert plan.trial_status["digits-00000"].build_interruptions == 1
+
+
+def test_a_build_that_is_interrupted_time_and_again_fails_in_the_end() -> None:
+    often = make_trial(buildAttempts=1, buildInterruptions=MOST_INTERRUPTIONS - 1)
+    plan = pod(often, make_job(job_name(make_trial()), "Failed", exit_code=75, age=10**4))
+    assert reason_of(plan.trial_status["digits-00000"], "Failed") == "Interrupted"
+    paused = make_trial(buildAttempts=1, buildInterruptions=3)
+    plan = pod(paused, make_job(job_name(make_trial()), "Failed", exit_code=75, age=39))
+    assert (plan.delete_jobs, plan.trial_status["digits-00000"].build_interruptions) == ([], 3)
 
 
 def test_a_pod_that_runs_for_too_long_is_another_attempt() -> None:

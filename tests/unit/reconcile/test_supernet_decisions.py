@@ -218,7 +218,7 @@ def test_a_job_may_wait_in_its_queue_for_as_long_as_it_takes() -> None:
 
 WAITS = [
     ("", "Pending", PENDING_DEADLINE),
-    ("ContainerCreating", "ContainerCreating", PENDING_DEADLINE),
+    ("ContainerCreating", "Pending", PENDING_DEADLINE),
     ("what is this?", "Pending", PENDING_DEADLINE),
     ("Unschedulable", "Unschedulable", UNSCHEDULABLE_DEADLINE),
     ("ErrImagePull", "ImagePullBackOff", BROKEN_DEADLINE),

@@ -115,17 +115,25 @@ def test_a_source_without_a_front_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "says"),
+    ("there", "waits_as", "says"),
     [
-        ([], "no NASExperiment a in this namespace: create it, or take it out; no NASExperiment b in this"),
-        ([source("a", 1), source("b", 2, over=False)], "NASExperiment b has not ended its search yet"),
+        (
+            [],
+            ("False", "WarmStartNotFound"),
+            "no NASExperiment a in this namespace: create it, or take it out; no NASExperiment b in this",
+        ),
+        (
+            [source("a", 1), source("b", 2, over=False)],
+            ("Unknown", "WaitingForWarmStart"),
+            "NASExperiment b has not ended its search yet",
+        ),
     ],
 )
-def test_the_search_waits_for_its_sources(there: list[NASExperiment], says: str) -> None:
+def test_the_search_waits_for_its_sources(there: list[NASExperiment], waits_as: tuple[str, str], says: str) -> None:
     plan = begin(*there, wanted=("a", "b"), suggestions=suggest(0, 1))
     status = experiment_status(plan)
     waits = next(found for found in status.conditions if found.type == "Searching")
-    assert (waits.status, waits.reason) == ("False", "WaitingForWarmStart")
+    assert (waits.status, waits.reason) == waits_as
     assert says in message_of(status, "Searching")
     assert (plan.create_trials, status.started_at) == ([], None)
 

@@ -1,6 +1,7 @@
 """One candidate's way from an architecture to an artifact, in either mode."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView, Lease
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
+from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +24,31 @@ class Built:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Building:
-    """It is under way; `attempts` builds were started."""
+class SelfMeasured:
+    """The image that should have built the candidate measured it by itself, and left no model."""
 
-    attempts: int
+    accuracy: float
+    """As a fraction of 1."""
+    latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tries:
+    """How often a build was tried."""
+
+    attempts: int = 0
+    """Builds started."""
+    interruptions: int = 0
+    """Times in a row that its pod was evicted or stopped: no attempts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """It is under way."""
+
+    tries: Tries
+    wait: Wait | None = None
+    """Why it does not run yet, if it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +59,10 @@ class BuildFailed:
     message: str
 
 
-BuildOutcome = Built | Building | BuildFailed
+BuildOutcome = Built | SelfMeasured | Building | BuildFailed
+
+SELF_MEASURED = ("accuracy", "latencyMilliseconds")
+"""Figures by which a manifest without a model says that its image measured the candidate by itself."""
 
 
 def build_request(
@@ -56,7 +82,7 @@ def build_request(
 
 
 def advance_build(
-    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> BuildOutcome:
     """Where a build stands; asks for it (again) where need be, and marks as wanted what it waits for.
 
@@ -66,15 +92,15 @@ def advance_build(
     manifest = observed.manifests.get(request.uid)
     if manifest is not None:
         pushing = _pushes_pooled if pooled else _pushes_pod
-        if pushing(observed, request, plan, attempts=attempts, now=now):
-            return Building(attempts=attempts)
+        if pushing(observed, request, plan, tries=tries, now=now) and not _measured_by_itself(manifest):
+            return Building(tries=tries)
         return _settled(manifest)
     advance = _advance_pooled if pooled else _advance_pod
-    return advance(observed, request, plan, attempts=attempts, now=now)
+    return advance(observed, request, plan, tries=tries, now=now)
 
 
 def _pushes_pooled(
-    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> bool:
     lease = observed.builds.get(request.uid)
     pushing = lease is not None and lease.state == "Claimed" and now - lease.since <= BUILD_DEADLINE
@@ -84,17 +110,24 @@ def _pushes_pooled(
 
 
 def _pushes_pod(
-    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> bool:
-    name = names.build_job(observed.experiment, request.model_copy(update={"attempt": max(attempts, 1)}))
+    name = names.build_job(observed.experiment, request.model_copy(update={"attempt": max(tries.attempts, 1)}))
     job = observed.jobs.get(name)
-    if job is None or not job.active or now - job.since > BUILD_DEADLINE:
+    if job is None or job.leaving or job.state != "Running" or now - job.since > BUILD_DEADLINE:
         return False
     plan.wanted_jobs.add(name)
     return True
 
 
+def _measured_by_itself(manifest: Manifest) -> bool:
+    figures = manifest.figures.keys()
+    return manifest.outcome == "Done" and "model" not in manifest.artifacts and figures >= set(SELF_MEASURED)
+
+
 def _settled(manifest: Manifest) -> BuildOutcome:
+    if _measured_by_itself(manifest):
+        return _figures(manifest)
     if manifest.outcome == "Done" and "model" in manifest.artifacts:
         return Built(
             artifact=manifest.artifacts["model"],
@@ -104,20 +137,28 @@ def _settled(manifest: Manifest) -> BuildOutcome:
     return BuildFailed(reason=reason, message=manifest.message or "the build left no model")
 
 
+def _figures(manifest: Manifest) -> SelfMeasured | BuildFailed:
+    accuracy, latency = (manifest.figures[name] for name in SELF_MEASURED)
+    if 0 <= accuracy <= 1 and 0 < latency < math.inf:
+        return SelfMeasured(accuracy=accuracy, latency_ms=latency)
+    text = f"its image says accuracy {accuracy} (0 to 1 is possible) and latencyMilliseconds {latency} (above 0)"
+    return BuildFailed(reason="BadFigures", message=text)
+
+
 def _advance_pooled(
-    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> BuildOutcome:
     lease = observed.builds.get(request.uid)
     plan.wanted_builds.add(request.uid)
     if lease is None:
-        return _start(observed, request, plan, attempts=max(attempts, 1))
+        return _start(observed, request, plan, attempts=max(tries.attempts, 1))
     overdue = (lease.state == "Claimed" and now - lease.since > BUILD_DEADLINE) or (
         lease.state == "Answered" and now - lease.since > ANSWER_GRACE
     )
     if not overdue:
-        return Building(attempts=attempts)
+        return Building(tries=tries)
     _drop(lease, plan)
-    return _again(observed, request, plan, attempts=attempts, why="the worker did not finish it in time")
+    return _again(observed, request, plan, attempts=tries.attempts, why="the worker did not finish it in time")
 
 
 def _drop(lease: Lease, plan: Plan) -> None:
@@ -126,21 +167,41 @@ def _drop(lease: Lease, plan: Plan) -> None:
 
 
 def _advance_pod(
-    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, now: datetime
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> BuildOutcome:
-    current = max(attempts, 1)
+    current = max(tries.attempts, 1)
+    tries = replace(tries, attempts=current)
     request = request.model_copy(update={"attempt": current})
     job = observed.jobs.get(names.build_job(observed.experiment, request))
     if job is None:
-        return _start(observed, request, plan, attempts=current)
-    if job.active and not (job.state == "Running" and now - job.since > BUILD_DEADLINE):
+        return _start(observed, request, plan, attempts=current, interruptions=tries.interruptions)
+    wait = wait_of(job, now)
+    if wait is not None and wait.over:
+        return BuildFailed(reason=wait.reason, message=wait.message)
+    if wait is not None or (job.state == "Running" and now - job.since <= BUILD_DEADLINE):
         plan.wanted_jobs.add(job.name)
-        return Building(attempts=current)
-    if job.name not in plan.delete_jobs:
-        plan.delete_jobs.append(job.name)
+        return Building(tries=tries, wait=wait)
+    if interrupted(job):
+        return _interrupted(observed, job, plan, tries=tries, now=now)
+    remove(plan, job.name)
     if job.exit_code == EXIT_BAD_INPUT:
         return BuildFailed(reason="BadArchitecture", message=job.message or "the build refused its input")
     return _again(observed, request, plan, attempts=current, why=_why(job))
+
+
+def _interrupted(
+    observed: ExperimentObserved, job: JobView, plan: Plan, *, tries: Tries, now: datetime
+) -> Building | BuildFailed:
+    """Its pod was evicted or stopped: the same attempt is made again once the Job is gone."""
+    next_try = retry(job, tries.interruptions, now=now)
+    if next_try.wait.over:
+        return BuildFailed(reason=next_try.wait.reason, message=next_try.wait.message)
+    if not next_try.goes:
+        plan.wanted_jobs.add(job.name)
+    elif job.name not in plan.delete_jobs:
+        remove(plan, job.name)
+        plan.note(observed.experiment.metadata.name, next_try.wait.reason, next_try.wait.message, warning=True)
+    return Building(tries=replace(tries, interruptions=next_try.count), wait=next_try.wait)
 
 
 def _why(job: JobView) -> str:
@@ -153,17 +214,20 @@ def _again(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, a
     return _start(observed, request, plan, attempts=attempts + 1)
 
 
-def _start(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int) -> Building:
+def _start(
+    observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, interruptions: int = 0
+) -> Building:
     request = request.model_copy(update={"attempt": attempts})
+    tries = Tries(attempts=attempts, interruptions=interruptions)
     if any(build.uid == request.uid for build in _asked(plan)):
-        return Building(attempts=attempts)
+        return Building(tries=tries)
     experiment = observed.experiment
     if experiment.spec.trial_template.mode == "Pooled":
         plan.builds.append(request)
     else:
         job = TrialJob(experiment=experiment.metadata.uid, **dict(request))
         plan.create_jobs.append(JobRequest(name=names.build_job(experiment, request), workload="trial", document=job))
-    return Building(attempts=attempts)
+    return Building(tries=tries)
 
 
 def _asked(plan: Plan) -> list[BuildRequest]:

@@ -8,6 +8,7 @@ from pfpnas_operator.reconcile.conditions import Stamp
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.summary import Summary
+from pfpnas_operator.reconcile.waits import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,11 @@ class Cycle:
     def attempt(self, key: str, count: int) -> None:
         """Note how often one of the experiment's own Jobs or builds was tried."""
         self.update(attempts={**self.status.attempts, key: count})
+
+    def interruption(self, key: str, count: int) -> None:
+        """Note how often one of them was interrupted in a row."""
+        if self.status.interruptions.get(key, 0) != count:
+            self.update(interruptions=counted(self.status.interruptions, key, count))
 
     def note(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Add an event about the experiment."""

@@ -8,17 +8,28 @@ from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.counting import count
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
-from pfpnas_operator.reconcile.ending import TOO_MANY, fail, finale, reopen, rest
+from pfpnas_operator.reconcile.ending import fail, finale, reopen, rest
 from pfpnas_operator.reconcile.finale import evaluation_build
 from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.patience import gives_up, state_of
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.search import SearchState, search_step
-from pfpnas_operator.reconcile.stepping import Stepped, step_trials
-from pfpnas_operator.reconcile.summary import reasons
+from pfpnas_operator.reconcile.stepping import Stepped, fault_of, hold_trials, step_trials
+from pfpnas_operator.reconcile.suspending import nothing_to_suspend, pause, resume, suspend
 from pfpnas_operator.reconcile.sweeping import sweep
 from pfpnas_operator.reconcile.telling import tell
-from pfpnas_operator.reconcile.upkeep import build_reference, checkpoint_of, keep_jobs, see_agents, wait_for_supernet
-from pfpnas_operator.reconcile.warming import lacking, offered
+from pfpnas_operator.reconcile.trials import measures_itself
+from pfpnas_operator.reconcile.upkeep import (
+    Kept,
+    build_reference,
+    checkpoint_of,
+    keep_jobs,
+    see_agents,
+    wait_for_supernet,
+    wait_with,
+)
+from pfpnas_operator.reconcile.waits import Wait
+from pfpnas_operator.reconcile.warming import PATIENT, lacking, offered
 
 
 def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
@@ -33,6 +44,8 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
         summary=observed.summary,
     )
     _decide(cycle)
+    if not is_true(cycle.status.conditions, "Succeeded"):
+        cycle.put("Succeeded", FALSE, *state_of(cycle.status))
     # Trials that finish at the same time finish in the order of their names, here as in what is read again later.
     cycle.plan.trial_status = dict(sorted(cycle.plan.trial_status.items()))
     if cycle.status != status:
@@ -47,7 +60,7 @@ def build_uids(experiment: NASExperiment, supernet: Supernet | None, active: Ite
         return []
     status = experiment.status
     architectures = [t.spec.architecture for t in active if not is_true(t.status.conditions, "Built")]
-    if status.reference is None:
+    if status.reference is None and not measures_itself(status):
         architectures.append(supernet.space().minimum().id)
     requests = [build_request(experiment, checkpoint, architecture) for architecture in architectures]
     finals = (evaluation_build(experiment, checkpoint, evaluation) for evaluation in status.evaluations)
@@ -55,20 +68,68 @@ def build_uids(experiment: NASExperiment, supernet: Supernet | None, active: Ite
 
 
 def _decide(cycle: Cycle) -> None:
-    reopen(cycle)
+    wanted = not cycle.experiment.spec.suspend
+    if wanted:
+        reopen(cycle)
+    elif cycle.ended:
+        nothing_to_suspend(cycle)
     if cycle.ended:
         rest(cycle, cycle.observed.active)
         return sweep(cycle)
-    cycle.put("Accepted", TRUE, "Valid")
+    allowed = _accept(cycle)
+    if not wanted:
+        return suspend(cycle)
+    resume(cycle)
+    if allowed:
+        return _look_for_supernet(cycle)
+    return sweep(cycle) if gives_up(cycle) else pause(cycle)
+
+
+def _accept(cycle: Cycle) -> bool:
+    """Whether its namespace may use the pool."""
+    refused = cycle.observed.pool_refused
+    if refused is None:
+        cycle.put("Accepted", TRUE, "Valid")
+        return True
+    if is_true(cycle.status.conditions, "Accepted") or not cycle.status.conditions:
+        cycle.note("PoolNotAllowed", refused, warning=True)
+    cycle.put("Accepted", FALSE, "PoolNotAllowed", refused)
+    return False
+
+
+def _look_for_supernet(cycle: Cycle) -> None:
     supernet = cycle.observed.supernet
     checkpoint = checkpoint_of(supernet)
+    replaced = _replaced(cycle, supernet)
+    if replaced is not None:
+        fail(cycle, replaced, cycle.observed.active)
+        return sweep(cycle)
     if supernet is None or checkpoint is None:
         # Nothing was looked at, so nothing is swept: answers wait until the Supernet is there.
-        return wait_for_supernet(cycle, supernet)
+        wait_for_supernet(cycle, supernet)
+        if gives_up(cycle):
+            return sweep(cycle)
+        return hold_trials(cycle, _supernet_wait(cycle))
+    cycle.update(supernet_uid=supernet.metadata.uid or None)
     cycle.put("SupernetReady", TRUE, "Ready")
     see_agents(cycle)
-    _search(cycle, supernet, checkpoint)
+    if not gives_up(cycle):
+        _search(cycle, supernet, checkpoint)
     return sweep(cycle)
+
+
+def _supernet_wait(cycle: Cycle) -> Wait:
+    return Wait(reason="WaitingForSupernet", message=f"Supernet {cycle.experiment.spec.supernet_ref.name} is not ready")
+
+
+def _replaced(cycle: Cycle, supernet: Supernet | None) -> Fault | None:
+    """Why a Supernet is none of this search: it has the name of the one whose weights were searched, and no more."""
+    known, status = cycle.status.supernet_uid, cycle.status
+    begun = status.started_at is not None or status.reference_architecture is not None
+    if supernet is None or known is None or not begun or supernet.metadata.uid == known:
+        return None
+    text = f"Supernet {supernet.metadata.name} was made anew: what was measured is of another one's weights"
+    return Fault(reason="SupernetReplaced", message=f"{text}; make a new NASExperiment")
 
 
 def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> None:
@@ -76,17 +137,27 @@ def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> N
     if lack is not None:
         # Another search may take days: until it is over nothing is kept up for this one.
         count(cycle, cycle.observed.active)
-        return cycle.put("Searching", FALSE, "WaitingForWarmStart", lack)
-    fault = keep_jobs(cycle, supernet, checkpoint)
-    if cycle.status.reference is None:
+        hold_trials(cycle, lack)
+        # Unknown while a search goes on that has deadlines of its own, False where somebody has to do something.
+        cycle.put("Searching", "Unknown" if lack.reason == PATIENT else FALSE, lack.reason, lack.message)
+        gives_up(cycle)
+        return None
+    kept = keep_jobs(cycle, supernet, checkpoint)
+    fault = kept.fault
+    if cycle.status.reference is None and not measures_itself(cycle.status):
         fault = fault or build_reference(cycle, supernet, checkpoint)
+        hold_trials(cycle, Wait(reason="BuildingReference", message="the search has not begun yet"))
         return fail(cycle, fault, cycle.observed.active) if fault else None
+    if cycle.status.started_at is None and kept.wait is not None:
+        # Its time begins with its tuner: what that waits for in a queue is none of it.
+        hold_trials(cycle, kept.wait)
+        return wait_with(cycle, kept.wait)
     _begin(cycle)
     stepped = step_trials(cycle, supernet, checkpoint)
-    fault = _fault(cycle, stepped) or fault
+    fault = fault_of(cycle, stepped) or fault
     if fault:
         return fail(cycle, fault, stepped.active)
-    waiting = not _go_on(cycle, stepped)
+    waiting = not _go_on(cycle, stepped, kept)
     if cycle.status.search_finished_at is not None:
         finale(cycle, supernet, checkpoint, waiting=waiting)
     return None
@@ -109,17 +180,7 @@ def _announce_warm(cycle: Cycle) -> None:
         cycle.note("WarmStart", f"{text} ({warm.foreign[0]}{', …' if len(warm.foreign) > 1 else ''})", warning=True)
 
 
-def _fault(cycle: Cycle, stepped: Stepped) -> Fault | None:
-    """What the trials say against the experiment; a search that is finished stays so, whatever is added by hand."""
-    most = cycle.experiment.spec.budget.max_failed_trials
-    if cycle.status.search_finished_at is not None:
-        return None
-    if stepped.fault or cycle.summary.failures <= most:
-        return stepped.fault
-    return Fault(reason=TOO_MANY, message=f"more than {most} trials failed: {reasons(cycle.summary)}")
-
-
-def _go_on(cycle: Cycle, stepped: Stepped) -> bool:
+def _go_on(cycle: Cycle, stepped: Stepped, kept: Kept) -> bool:
     """Start what is to be started; whether nothing is, and nothing is under way."""
     state = SearchState(over="Searched")
     if cycle.status.search_finished_at is None:
@@ -127,7 +188,10 @@ def _go_on(cycle: Cycle, stepped: Stepped) -> bool:
     unfinished = [*stepped.active, *state.created]
     tell(cycle.observed, unfinished, [*cycle.observed.untold, *stepped.done], cycle.plan)
     count(cycle, unfinished)
-    if state.over is None:
+    stopped = kept.worker or (None if unfinished else kept.tuner)
+    if state.over is None and stopped is not None:
+        wait_with(cycle, stopped)
+    elif state.over is None:
         cycle.put("Searching", TRUE, "Searching")
     if state.over is None or unfinished:
         return False

@@ -14,7 +14,14 @@ from pfpnas_api.kinds import (
     Supernet,
 )
 from pfpnas_api.messages import BuildRequest
-from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
+from pfpnas_operator.reconcile.building import (
+    BuildFailed,
+    Built,
+    SelfMeasured,
+    Tries,
+    advance_build,
+    build_request,
+)
 from pfpnas_operator.reconcile.measuring import Measured, MeasureFailed, advance_measurement, measure_task
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
@@ -80,14 +87,15 @@ def evaluate(
     it: the test split is seen once. What is new is only planned: the next cycle sees what of it is built already.
     While `waiting` nothing is planned.
     """
-    attempts = dict(status.attempts)
+    attempts, interruptions = dict(status.attempts), dict(status.interruptions)
     evaluations = status.evaluations if waiting else _current(final, status.evaluations)
     if evaluations != status.evaluations:
         for evaluation in set(evaluations) - set(status.evaluations):
             attempts.pop(evaluation.name, None)
         return status.model_copy(update={"evaluations": evaluations, "attempts": attempts})
-    stepped = tuple(_step(final, evaluation, attempts, plan, now=now) for evaluation in evaluations)
-    return status.model_copy(update={"evaluations": stepped, "attempts": attempts})
+    counts = _Counts(attempts, interruptions)
+    stepped = tuple(_step(final, evaluation, counts, plan, now=now) for evaluation in evaluations)
+    return status.model_copy(update={"evaluations": stepped, "attempts": attempts, "interruptions": interruptions})
 
 
 def _net(evaluation: Evaluation) -> tuple[bool, str | None]:
@@ -112,30 +120,51 @@ def _current(final: Final, evaluations: tuple[Evaluation, ...]) -> tuple[Evaluat
     return tuple([*rows, *earlier][:MOST])
 
 
-def _step(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
+@dataclass(frozen=True)
+class _Counts:
+    """Of builds, by the name of their evaluation."""
+
+    attempts: dict[str, int]
+    interruptions: dict[str, int]
+
+    def of(self, name: str) -> Tries:
+        return Tries(attempts=self.attempts.get(name, 0), interruptions=self.interruptions.get(name, 0))
+
+    def keep(self, name: str, tries: Tries) -> None:
+        self.attempts[name] = tries.attempts
+        if tries.interruptions or name in self.interruptions:
+            self.interruptions[name] = tries.interruptions
+
+
+def _step(final: Final, evaluation: Evaluation, counts: _Counts, plan: Plan, *, now: datetime) -> Evaluation:
     if settled(evaluation):
         return evaluation
     if evaluation.architecture is not None and evaluation.artifact is None:
-        return _build(final, evaluation, attempts, plan, now=now)
+        return _build(final, evaluation, counts, plan, now=now)
     return _measure(final, evaluation, plan, now=now)
 
 
-def _build(final: Final, evaluation: Evaluation, attempts: dict[str, int], plan: Plan, *, now: datetime) -> Evaluation:
+def _build(final: Final, evaluation: Evaluation, counts: _Counts, plan: Plan, *, now: datetime) -> Evaluation:
     there = final.artifact(evaluation.architecture) if evaluation.name != "untrained" else None
     if there is not None:
         return evaluation.model_copy(update={"artifact": there})
     if evaluation.name == "smallest":
         return evaluation.model_copy(update={"artifact": final.reference})
     request = evaluation_build(final.observed.experiment, final.checkpoint, evaluation)
-    if request is None:
-        return evaluation
-    tried = attempts.get(evaluation.name, 0)
-    outcome = advance_build(final.observed, request, plan, attempts=tried, now=now)
+    return evaluation if request is None else _advance(final, evaluation, request, counts, plan, now=now)
+
+
+def _advance(
+    final: Final, evaluation: Evaluation, request: BuildRequest, counts: _Counts, plan: Plan, *, now: datetime
+) -> Evaluation:
+    outcome = advance_build(final.observed, request, plan, tries=counts.of(evaluation.name), now=now)
     if isinstance(outcome, BuildFailed):
         return evaluation.model_copy(update={"reason": outcome.reason})
+    if isinstance(outcome, SelfMeasured):
+        return evaluation.model_copy(update={"reason": "SelfMeasured"})
     if isinstance(outcome, Built):
         return evaluation.model_copy(update={"artifact": outcome.artifact})
-    attempts[evaluation.name] = outcome.attempts
+    counts.keep(evaluation.name, outcome.tries)
     return evaluation
 
 

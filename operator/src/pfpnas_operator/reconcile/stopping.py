@@ -17,7 +17,7 @@ REOPENED = {
 
 REMEDIES = {
     "BudgetSpent": "raise budget.maxTrials",
-    "DurationSpent": "raise budget.maxDurationSeconds, which counts from the first trial on, pauses included",
+    "DurationSpent": "raise budget.maxDurationSeconds, which counts from the first trial on, suspensions left out",
     "GoalReached": "raise objective.goal, or take it out",
     "Converged": "relax budget.convergence, or take it out",
 }
@@ -50,9 +50,18 @@ def end_of_search(experiment: NASExperiment, summary: Summary, *, started: int, 
 def overdue(experiment: NASExperiment, now: datetime) -> str | None:
     """Why no time is left, if none is."""
     limit, started = experiment.spec.budget.max_duration_seconds, experiment.status.started_at
-    if limit is None or started is None or now - started <= timedelta(seconds=limit):
+    if limit is None or started is None or now - started - _suspended(experiment, now) <= timedelta(seconds=limit):
         return None
     return f"the search ran for budget.maxDurationSeconds ({limit} s)"
+
+
+def _suspended(experiment: NASExperiment, now: datetime) -> timedelta:
+    """For how long it was suspended since it began, up to now."""
+    status = experiment.status
+    slept = timedelta(seconds=status.suspended_seconds)
+    if status.suspended_at is None or status.started_at is None:
+        return slept
+    return slept + max(timedelta(0), now - max(status.suspended_at, status.started_at))
 
 
 def _goal_reached(experiment: NASExperiment, summary: Summary) -> End | None:

@@ -243,10 +243,11 @@ def _running(status: SupernetStatus, stage: Stage, job: JobView, now: datetime) 
 def _interrupted(cycle: _Cycle, status: SupernetStatus, *, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
     """Its pod was evicted, or it was told to stop: it goes on from its checkpoint, and no attempt is counted."""
     next_try = retry(job, status.interruptions.get(stage, 0), now=cycle.now)
-    if next_try.goes:
-        remove(cycle.plan, job.name)
     if next_try.wait.over:
         return _StageFailed(reason=next_try.wait.reason, message=next_try.wait.message)
+    if next_try.goes:
+        remove(cycle.plan, job.name)
+        cycle.note(next_try.wait.reason, next_try.wait.message, warning=True)
     interruptions = counted(status.interruptions, stage, next_try.count)
     return _Ongoing(status=status.model_copy(update={"interruptions": interruptions}), said=next_try.wait)
 

@@ -1,6 +1,7 @@
 """Taking away what nothing waits for: late answers, void tasks and builds, Jobs that are done."""
 
 from pfpnas_operator.reconcile.cycle import Cycle
+from pfpnas_operator.reconcile.waits import remove
 
 
 def sweep(cycle: Cycle) -> None:
@@ -8,7 +9,7 @@ def sweep(cycle: Cycle) -> None:
     _sweep_tasks(cycle)
     _sweep_results(cycle)
     _sweep_builds(cycle)
-    _sweep_jobs(cycle)
+    sweep_jobs(cycle)
     _count_answers(cycle)
 
 
@@ -56,8 +57,9 @@ def _sweep_builds(cycle: Cycle) -> None:
             plan.delete_builds.append(lease.entry)
 
 
-def _sweep_jobs(cycle: Cycle) -> None:
+def sweep_jobs(cycle: Cycle) -> None:
+    """Have the Jobs deleted that this cycle did not want."""
     plan = cycle.plan
-    for name in cycle.observed.jobs:
-        if name not in plan.wanted_jobs and name not in plan.delete_jobs:
-            plan.delete_jobs.append(name)
+    for name, job in cycle.observed.jobs.items():
+        if name not in plan.wanted_jobs and not job.leaving:
+            remove(plan, name)

@@ -6,19 +6,30 @@ from datetime import datetime
 from pfpnas_api.kinds import (
     ArtifactRef,
     CheckpointStatus,
+    Latency,
     NASExperiment,
+    NASExperimentStatus,
     Repeat,
     Supernet,
     Trial,
     TrialMetrics,
     TrialStatus,
+    find_condition,
     is_true,
 )
 from pfpnas_api.messages import MeasureResult
 from pfpnas_api.quantities import DECIMAL
 from pfpnas_api.scoring import Judgement, cost_per_million, judge
 from pfpnas_api.spaces import ArchitectureError
-from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
+from pfpnas_operator.reconcile.building import (
+    BuildFailed,
+    Building,
+    Built,
+    SelfMeasured,
+    Tries,
+    advance_build,
+    build_request,
+)
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.cycle import Fault
 from pfpnas_operator.reconcile.measuring import (
@@ -32,6 +43,7 @@ from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.repeats import BLIND, repeat_of, wants_repeat
 from pfpnas_operator.reconcile.space import reference_metrics, static_metrics
+from pfpnas_operator.reconcile.waits import PENDING, QUEUED, Wait
 
 
 def advance_trial(
@@ -50,6 +62,7 @@ def advance_trial(
         status, fault = step.measure()
     else:
         status, fault = step.build(supernet, checkpoint)
+    status = summed_up(status, stamp)
     if status == trial.status:
         return trial, fault
     status = status.model_copy(update={"observed_generation": stamp.generation})
@@ -76,20 +89,51 @@ class _Step:
         except ArchitectureError as e:
             return failed(self.trial, self.stamp, "BadArchitecture", str(e)), None
         request = build_request(self.experiment, checkpoint, self.trial.spec.architecture)
-        outcome = advance_build(self.observed, request, self.plan, attempts=status.build_attempts, now=self.stamp.now)
+        tries = Tries(attempts=status.build_attempts, interruptions=status.build_interruptions)
+        outcome = advance_build(self.observed, request, self.plan, tries=tries, now=self.stamp.now)
+        if isinstance(outcome, Building):
+            return self._building(outcome), None
         if isinstance(outcome, BuildFailed):
             return failed(self.trial, self.stamp, outcome.reason, outcome.message), None
-        if isinstance(outcome, Built):
-            return self._built(outcome, known, checkpoint), None
-        return self._building(outcome.attempts), None
+        if isinstance(outcome, SelfMeasured) != measures_itself(self.experiment.status):
+            return failed(self.trial, self.stamp, "BadManifest", _MIXED), None
+        if isinstance(outcome, SelfMeasured):
+            return self._self_measured(outcome, known, checkpoint), None
+        return self._built(outcome, known, checkpoint), None
 
-    def _building(self, attempts: int) -> TrialStatus:
-        status = self.trial.status
-        conditions = self.stamp.put(status.conditions, "Built", FALSE, "Building", f"build {attempts}")
-        started = status.build_started_at or self.stamp.now
+    def _building(self, building: Building) -> TrialStatus:
+        status, wait = self.trial.status, building.wait
+        if wait is None or wait.reason == PENDING:
+            said = Wait(reason="Building", message=f"build {building.tries.attempts}")
+        else:
+            said = wait
+        before = find_condition(status.conditions, "Built")
+        if wait is not None and wait.worrying and (before is None or before.reason != wait.reason):
+            self.plan.note(self.trial.metadata.name, wait.reason, wait.message, warning=True)
+        # The wait in a queue is no time of the build's.
+        started = None if said.reason == QUEUED else status.build_started_at or self.stamp.now
         return status.model_copy(
-            update={"conditions": conditions, "build_attempts": attempts, "build_started_at": started}
+            update={
+                "conditions": self.stamp.put(status.conditions, "Built", FALSE, said.reason, said.message),
+                "build_attempts": building.tries.attempts,
+                "build_interruptions": building.tries.interruptions,
+                "build_started_at": started,
+            }
         )
+
+    def _self_measured(self, figures: SelfMeasured, known: TrialMetrics, checkpoint: CheckpointStatus) -> TrialStatus:
+        """From nothing to a score: its image built and measured it at once."""
+        conditions = self.stamp.put(self.trial.status.conditions, "Built", TRUE, "SelfMeasured")
+        conditions = self.stamp.put(conditions, "Measured", TRUE, "SelfMeasured", "by its own image, not by an agent")
+        status = self.trial.status.model_copy(
+            update={
+                "conditions": conditions,
+                "checkpoint": checkpoint.sha256,
+                "metrics": self_measured_metrics(self.experiment, known, figures),
+                "built_at": self.stamp.now,
+            }
+        )
+        return self._scored(self.trial.model_copy(update={"status": status}))
 
     def _built(self, built: Built, known: TrialMetrics, checkpoint: CheckpointStatus) -> TrialStatus:
         status = self.trial.status
@@ -147,15 +191,46 @@ class _Step:
         measured = self.trial.model_copy(
             update={"status": self.trial.status.model_copy(update={"conditions": conditions, "metrics": metrics})}
         )
+        if not self._lacking(metrics) and wants_repeat(self.experiment, measured, metrics):
+            return self._repeat(measured, reference)
+        return self._scored(measured)
+
+    def _lacking(self, metrics: TrialMetrics) -> tuple[str, ...]:
         missing = judged(self.observed, metrics).missing
-        if metrics.latency_milliseconds is None:
-            missing = tuple(dict.fromkeys(("Latency", *missing)))
+        return missing if metrics.latency_milliseconds else tuple(dict.fromkeys(("Latency", *missing)))
+
+    def _scored(self, measured: Trial) -> TrialStatus:
+        missing = self._lacking(measured.status.metrics or TrialMetrics())
         if missing:
             text = f"the backend does not measure {', '.join(missing)}"
             return failed(measured, self.stamp, "MetricUnavailable", text)
-        if wants_repeat(self.experiment, measured, metrics):
-            return self._repeat(measured, reference)
         return concluded(self.observed, measured, self.stamp)
+
+
+_MIXED = (
+    "an image either builds all candidates of an experiment, the reference model too, or measures them all by itself; "
+    "this one did otherwise for the reference model"
+)
+
+
+def measures_itself(status: NASExperimentStatus) -> bool:
+    """Whether candidates are measured by their image: the reference model's build left figures and no model."""
+    return status.reference is None and status.reference_architecture is not None
+
+
+def summed_up(status: TrialStatus, stamp: Stamp) -> TrialStatus:
+    """With `Succeeded` saying in one word where the trial is, for as long as it has not succeeded."""
+    conditions = {condition.type: condition for condition in status.conditions}
+    if is_true(status.conditions, "Succeeded"):
+        return status
+    said = conditions.get("Failed") or conditions.get("Measured") or conditions.get("Built")
+    if said is None:
+        return status
+    reason = "WaitingForAgent" if (said.type, said.reason) == ("Measured", "Queued") else said.reason
+    reason = "Repeating" if said.type == "Measured" and said.status == "True" else reason
+    return status.model_copy(
+        update={"conditions": stamp.put(status.conditions, "Succeeded", FALSE, reason, said.message)}
+    )
 
 
 def is_measured(trial: Trial) -> bool:
@@ -189,6 +264,14 @@ def measured_metrics(experiment: NASExperiment, known: TrialMetrics, result: Mea
     )
 
 
+def self_measured_metrics(experiment: NASExperiment, known: TrialMetrics, figures: SelfMeasured) -> TrialMetrics:
+    """What was counted, with what a trial's own image says."""
+    latency = Latency(p50=figures.latency_ms, p90=figures.latency_ms, mad=0.0, runs=1)
+    price = experiment.spec.target.price_per_hour
+    cost = None if price is None else cost_per_million(DECIMAL.parse(price), latency.p50)
+    return known.model_copy(update={"accuracy": figures.accuracy, "latency_milliseconds": latency, "cost": cost})
+
+
 def concluded(observed: ExperimentObserved, trial: Trial, stamp: Stamp, *, repeat: Repeat | None = None) -> TrialStatus:
     """The status of a trial that was measured, scored by its first measurement."""
     judgement = judged(observed, trial.status.metrics or TrialMetrics())
@@ -209,4 +292,5 @@ def concluded(observed: ExperimentObserved, trial: Trial, stamp: Stamp, *, repea
 def failed(trial: Trial, stamp: Stamp, reason: str, message: str) -> TrialStatus:
     """The status of a trial that ends without a score."""
     conditions = stamp.put(trial.status.conditions, "Failed", TRUE, reason, message)
-    return trial.status.model_copy(update={"conditions": conditions, "finished_at": stamp.now})
+    status = trial.status.model_copy(update={"conditions": conditions, "finished_at": stamp.now})
+    return summed_up(status, stamp)

@@ -1,17 +1,31 @@
 """What an experiment needs to be there: its Supernet, agents, its own Jobs, and the reference model."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT, TrialWorkerJob, TuneJob
-from pfpnas_api.kinds import CheckpointStatus, Supernet, is_true
+from pfpnas_api.kinds import CheckpointStatus, Supernet, find_condition, is_true
 from pfpnas_operator.reconcile import names
-from pfpnas_operator.reconcile.building import BuildFailed, Built, advance_build, build_request
+from pfpnas_operator.reconcile.building import (
+    BuildFailed,
+    Building,
+    Built,
+    SelfMeasured,
+    Tries,
+    advance_build,
+    build_request,
+)
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
 from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView
 from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
+from pfpnas_operator.reconcile.trials import measures_itself
+from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
+
+REFERENCE = "reference"
+"""The reference model's build among `status.attempts`."""
 
 
 def checkpoint_of(supernet: Supernet | None) -> CheckpointStatus | None:
@@ -29,13 +43,18 @@ def wait_for_supernet(cycle: Cycle, supernet: Supernet | None) -> None:
     elif is_true(supernet.status.conditions, "Failed"):
         cycle.put("SupernetReady", FALSE, "SupernetFailed", f"Supernet {name} has failed: see its conditions")
     else:
-        cycle.put("SupernetReady", FALSE, "Waiting", f"Supernet {name} is not ready yet")
+        # Not False: it has deadlines of its own, and may rightly take weeks.
+        ready = find_condition(supernet.status.conditions, "Ready")
+        how = f": {ready.reason}" if ready and ready.status == "False" else ""
+        cycle.put("SupernetReady", "Unknown", "Waiting", f"Supernet {name} is not ready yet{how}")
 
 
 def see_agents(cycle: Cycle) -> None:
     """Say whether somebody is there who measures."""
     pool, count = cycle.experiment.spec.target.pool, len(cycle.observed.agents)
-    if count:
+    if measures_itself(cycle.status):
+        cycle.put("AgentsAvailable", TRUE, "NotNeeded", "the trials' image measures by itself")
+    elif count:
         cycle.put("AgentsAvailable", TRUE, "Heartbeat", f"agents in pool {pool}: {count}")
     else:
         cycle.put("AgentsAvailable", FALSE, "NoHeartbeat", f"no agent of pool {pool} is heard: is one running?")
@@ -44,25 +63,71 @@ def see_agents(cycle: Cycle) -> None:
 def build_reference(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Fault | None:
     """One step of the reference model's build; `status.reference` is set once it is there."""
     smallest = supernet.space().minimum().id
-    request, tried = build_request(cycle.experiment, checkpoint, smallest), cycle.status.attempts.get("reference", 0)
-    outcome = advance_build(cycle.observed, request, cycle.plan, attempts=tried, now=cycle.stamp.now)
+    request, status = build_request(cycle.experiment, checkpoint, smallest), cycle.status
+    tries = Tries(attempts=status.attempts.get(REFERENCE, 0), interruptions=status.interruptions.get(REFERENCE, 0))
+    outcome = advance_build(cycle.observed, request, cycle.plan, tries=tries, now=cycle.stamp.now)
     if isinstance(outcome, BuildFailed):
         return Fault(reason=outcome.reason, message=f"the reference model can't be built: {outcome.message}")
-    if isinstance(outcome, Built):
-        cycle.update(reference=outcome.artifact, reference_architecture=smallest)
-    else:
-        cycle.attempt("reference", outcome.attempts)
-        cycle.put("Searching", FALSE, "BuildingReference", "the reference model is being built")
+    if isinstance(outcome, Building):
+        cycle.attempt(REFERENCE, outcome.tries.attempts)
+        cycle.interruption(REFERENCE, outcome.tries.interruptions)
+        wait_with(cycle, outcome.wait or Wait(reason="BuildingReference", message="the reference model is being built"))
+        return None
+    cycle.update(reference=outcome.artifact if isinstance(outcome, Built) else None, reference_architecture=smallest)
+    return _nothing_to_relate_to(cycle) if isinstance(outcome, SelfMeasured) else None
+
+
+def _nothing_to_relate_to(cycle: Cycle) -> Fault | None:
+    """Limits that are multiples of what an agent measures of the reference model: there is no such measurement."""
+    for number, constraint in enumerate(cycle.experiment.spec.objective.constraints):
+        if constraint.relative and constraint.metric in ("Latency", "Cost"):
+            text = (
+                f"spec.objective.constraints[{number}].maxRelative: the trials' image measures by itself, "
+                f"so there is no reference model that {constraint.metric} could be a multiple of; use max"
+            )
+            return Fault(reason="NoReference", message=text)
     return None
 
 
-def keep_jobs(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Fault | None:
-    """See that the experiment's own Jobs are up; a fault when one keeps dying."""
-    jobs = [_tune(cycle, supernet, checkpoint)] if cycle.status.search_finished_at is None else []
+def wait_with(cycle: Cycle, wait: Wait) -> None:
+    """Say why the search doesn't begin or go on; what may need somebody's help is an event too, once."""
+    before = find_condition(cycle.status.conditions, "Searching")
+    if wait.worrying and wait.reason != "BuildingReference" and (before is None or before.reason != wait.reason):
+        cycle.note(wait.reason, wait.message, warning=True)
+    cycle.put("Searching", FALSE, wait.reason, wait.message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """How the experiment's own Jobs stand.
+
+    Attributes:
+        fault: One keeps dying, or waited for too long.
+        tuner: Why the tuner's pod does not run yet, if so.
+        worker: The same of the workers' pods.
+    """
+
+    fault: Fault | None = None
+    tuner: Wait | None = None
+    worker: Wait | None = None
+
+    @property
+    def wait(self) -> Wait | None:
+        """The first of the two."""
+        return self.tuner or self.worker
+
+
+def keep_jobs(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Kept:
+    """See that the experiment's own Jobs are up."""
+    tuner = worker = None
+    if cycle.status.search_finished_at is None:
+        tuner = _keep(cycle, _tune(cycle, supernet, checkpoint))
     if cycle.experiment.spec.trial_template.mode == "Pooled":
-        jobs.append(_worker(cycle))
-    faults = [_keep(cycle, job) for job in jobs]
-    return next((fault for fault in faults if fault), None)
+        worker = _keep(cycle, _worker(cycle))
+    faults = [kept for kept in (tuner, worker) if isinstance(kept, Fault)]
+    if faults:
+        return Kept(fault=faults[0])
+    return Kept(tuner=tuner if isinstance(tuner, Wait) else None, worker=worker if isinstance(worker, Wait) else None)
 
 
 def _tune(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> JobRequest:
@@ -87,19 +152,44 @@ def _worker(cycle: Cycle) -> JobRequest:
     return JobRequest(name=name, workload="trial-worker", document=document)
 
 
-def _keep(cycle: Cycle, wanted: JobRequest) -> Fault | None:
+def _keep(cycle: Cycle, wanted: JobRequest) -> Fault | Wait | None:
+    """Make a Job that is not there, and again one that died; why it does not run yet, or why that is in vain."""
     cycle.plan.wanted_jobs.add(wanted.name)
     job = cycle.observed.jobs.get(wanted.name)
     if job is None:
         cycle.plan.create_jobs.append(wanted)
         return None
+    wait = wait_of(job, cycle.stamp.now)
+    if wait is not None:
+        return Fault(reason=wait.reason, message=wait.message) if wait.over else wait
+    if interrupted(job):
+        return _interrupted(cycle, job)
     why = _trouble(cycle.observed, wanted, job, cycle.stamp.now)
     if why is not None:
-        cycle.plan.delete_jobs.append(job.name)
+        remove(cycle.plan, job.name)
         return _tolerate(cycle, job, why)
-    if cycle.status.attempts.get(job.name) and cycle.stamp.now - job.since > STEADY:
-        cycle.attempt(job.name, 0)
+    if cycle.stamp.now - job.since > STEADY:
+        _forgive(cycle, job.name)
     return None
+
+
+def _forgive(cycle: Cycle, name: str) -> None:
+    if cycle.status.attempts.get(name):
+        cycle.attempt(name, 0)
+    cycle.interruption(name, 0)
+
+
+def _interrupted(cycle: Cycle, job: JobView) -> Fault | Wait:
+    """Its pod was evicted or stopped: that is no death of its own."""
+    next_try = retry(job, cycle.status.interruptions.get(job.name, 0), now=cycle.stamp.now)
+    if next_try.goes:
+        remove(cycle.plan, job.name)
+    if next_try.wait.over:
+        return Fault(reason=next_try.wait.reason, message=next_try.wait.message)
+    cycle.interruption(job.name, next_try.count)
+    if next_try.goes:
+        cycle.note(next_try.wait.reason, next_try.wait.message, warning=True)
+    return next_try.wait
 
 
 def _trouble(observed: ExperimentObserved, wanted: JobRequest, job: JobView, now: datetime) -> str | None:

@@ -40,6 +40,9 @@ BROKEN = frozenset(
 )
 """Reasons that hardly pass by themselves: an image or a Secret is not there."""
 
+STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Words for what every pod goes through."""
+
 _REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]{0,62}[A-Za-z0-9_])?")
 
 
@@ -59,8 +62,8 @@ class Wait:
 
     @property
     def worrying(self) -> bool:
-        """Whether somebody may have to do something."""
-        return self.reason not in (QUEUED, PENDING)
+        """Whether somebody may have to do something; what passes by itself, or is said where it happens, is not."""
+        return self.reason not in (QUEUED, PENDING, TERMINATING, INTERRUPTED)
 
 
 def wait_of(job: JobView, now: datetime) -> Wait | None:
@@ -86,7 +89,7 @@ def _said(job: JobView, text: str, passed: timedelta | None) -> str:
 
 def _word(reason: str) -> str:
     word = SAME.get(reason, reason)
-    return word if _REASON.fullmatch(word) else PENDING
+    return PENDING if word in STARTING or not _REASON.fullmatch(word) else word
 
 
 def _longest(reason: str) -> timedelta | None:

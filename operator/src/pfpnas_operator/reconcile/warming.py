@@ -20,6 +20,7 @@ from pfpnas_api.spaces import ArchitectureError, SearchSpace
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.summary import Summary
+from pfpnas_operator.reconcile.waits import Wait
 
 SHARE = 4
 """One of so many trials of the budget at most comes from other experiments: their devices are not this one."""
@@ -38,23 +39,44 @@ class Warm:
     foreign: tuple[str, ...] = ()
 
 
-def lacking(observed: ExperimentObserved) -> str | None:
-    """Whom the search has to wait for, in words; None when every source is there and has searched."""
+def lacking(observed: ExperimentObserved) -> Wait | None:
+    """What the search has to wait for; None when every source is there, has searched, and searched the same nets.
+
+    The reason is that of the first source which somebody has to do something about.
+    """
     wanted = [source.name for source in observed.experiment.spec.warm_start_from]
-    absent = [name for name in wanted if name not in observed.sources]
-    present = [observed.sources[name] for name in wanted if name in observed.sources]
-    parts = [f"no NASExperiment {name} in this namespace: create it, or take it out" for name in absent]
-    parts += [_unfinished(source, observed.experiment) for source in present if not has_searched(source)]
-    return f"spec.warmStartFrom: {'; '.join(parts)}" if parts else None
+    waits = [wait for wait in (_lacking(observed, name) for name in wanted) if wait is not None]
+    if not waits:
+        return None
+    worst = next((wait for wait in waits if wait.reason != PATIENT), waits[0])
+    return Wait(reason=worst.reason, message=f"spec.warmStartFrom: {'; '.join(wait.message for wait in waits)}")
 
 
-def _unfinished(source: NASExperiment, experiment: NASExperiment) -> str:
+PATIENT = "WaitingForWarmStart"
+"""The wait for a search that goes on."""
+
+
+def _lacking(observed: ExperimentObserved, name: str) -> Wait | None:
+    source = observed.sources.get(name)
+    if source is None:
+        text = f"no NASExperiment {name} in this namespace: create it, or take it out"
+        return Wait(reason="WarmStartNotFound", message=text)
+    theirs = observed.source_supernets.get(name)
+    other = unlike(observed.supernet, theirs) if observed.supernet and theirs else None
+    if other is not None:
+        text = f"NASExperiment {name} searched other nets ({other}): name a search of the same ones, or take it out"
+        return Wait(reason="WarmStartMismatch", message=text)
+    return None if has_searched(source) else _unfinished(source, observed.experiment)
+
+
+def _unfinished(source: NASExperiment, experiment: NASExperiment) -> Wait:
     """Why there is nothing of a source yet; two that wait for each other do so until somebody interferes."""
     name, mine = source.metadata.name, experiment.metadata.name
     in_turn = any(other.name == mine for other in source.spec.warm_start_from)
     if in_turn and source.status.started_at is None:
-        return f"NASExperiment {name} waits for {mine} in turn: take one of the two out of the other's warmStartFrom"
-    return f"NASExperiment {name} has not ended its search yet"
+        text = f"NASExperiment {name} waits for {mine} in turn: take one of the two out of the other's warmStartFrom"
+        return Wait(reason="WarmStartInTurn", message=text)
+    return Wait(reason=PATIENT, message=f"NASExperiment {name} has not ended its search yet")
 
 
 def has_searched(source: NASExperiment) -> bool:
