@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from pfpnas_api.artifacts import FolderStore
-from pfpnas_api.bus import AgentBus, OperatorBus, connect
+from pfpnas_api.bus import AgentBus, OperatorBus, connect, keys
 from pfpnas_api.jobs import Manifest, TrialJob, TrialWorkerJob
 from pfpnas_api.messages import ModelRef
 from support.candidates import SPACE, Trained, put_supernet
@@ -40,6 +40,13 @@ def built(store: FolderStore, process: WorkloadProcess, uid: str) -> Manifest:
 
 def all_answered(operator: OperatorBus, count: int) -> bool:
     return [queued.state for queued, _ in operator.builds(EXPERIMENT)] == ["Answered"] * count
+
+
+def serving(client: Redis) -> set[bytes]:
+    """Names of the workers that asked for builds."""
+    if not client.exists(keys.builds(EXPERIMENT)):
+        return set()
+    return {row["name"] for row in client.xinfo_consumers(keys.builds(EXPERIMENT), keys.WORKERS_GROUP)}  # type: ignore[union-attr, index]
 
 
 def trial_job(trained: Trained, **fields: object) -> TrialJob:
@@ -132,6 +139,30 @@ def test_a_worker_killed_with_a_build_in_hand_makes_it_after_its_restart(
     manifest = store.read_manifest("b-1")
     assert manifest is not None
     assert pushed(redis_client, store, manifest)
+
+
+def test_workers_of_one_job_share_its_builds_and_a_restarted_one_finds_its_own_again(
+    redis_client: Redis, redis_url: str, store: FolderStore
+) -> None:
+    trained = put_supernet(store, images=4000)
+    operator = OperatorBus(redis_client)
+
+    def holders() -> set[str | None]:
+        return {queued.consumer for queued, _ in operator.builds(EXPERIMENT) if queued.state == "Claimed"}
+
+    with (
+        workload("trial", "--serve", job=WORKER, store=store.root, redis_url=redis_url, index=0) as first,
+        workload("trial", "--serve", job=WORKER, store=store.root, redis_url=redis_url, index=1) as second,
+    ):
+        first.until(lambda: serving(redis_client) == {b"worker-1-0", b"worker-1-1"})
+        for uid in ("b-1", "b-2"):
+            operator.publish_build(EXPERIMENT, trained.request(uid, architecture=SPACE.maximum().id))
+        first.until(lambda: holders() == {"worker-1-0", "worker-1-1"})
+        second.kill()
+        first.until(lambda: holders() == {"worker-1-1"})  # nobody else takes what it holds
+        with workload("trial", "--serve", job=WORKER, store=store.root, redis_url=redis_url, index=1) as again:
+            again.until(lambda: all_answered(operator, 2))
+    assert all(store.read_manifest(uid) is not None for uid in ("b-1", "b-2"))
 
 
 def test_a_worker_told_to_stop_finishes_the_build_in_hand(

@@ -70,11 +70,19 @@ class WorkloadProcess:
 
 @contextmanager
 def workload(
-    *arguments: str, job: Model | None = None, store: Path, redis_url: str | None = None
+    *arguments: str,
+    job: Model | None = None,
+    store: Path,
+    redis_url: str | None = None,
+    index: int | None = None,
 ) -> Iterator[WorkloadProcess]:
-    """A workload's process for the length of the block; its log lies beside the store."""
+    """A workload's process for the length of the block; its log lies beside the store.
+
+    With an index it is one pod of an Indexed Job.
+    """
     environ = {ENV_ARTIFACTS: str(store)}
     environ |= {} if redis_url is None else {ENV_REDIS: redis_url}
+    environ |= {} if index is None else {"JOB_COMPLETION_INDEX": str(index)}
     environ |= {} if job is None else {ENV_JOB: job.model_dump_json(by_alias=True)}
     process = WorkloadProcess(list(arguments), environ, store.parent / "workload.log")
     try:

@@ -39,7 +39,7 @@ JobFile = Annotated[
 
 @app.command()
 def pretrain(job: JobFile = None) -> None:
-    """Train the supernet, from its last checkpoint on if there is one.
+    """Train the supernet, from its last checkpoint on if there is one; under torchrun together with the other ranks.
 
     The document: {"uid": …, "spec": the spec of a Supernet}. Leaves the artifacts checkpoint and calibration.
     """

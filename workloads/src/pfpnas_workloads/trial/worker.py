@@ -1,5 +1,8 @@
 """The workload `trial --serve`: a worker that builds one candidate after the other."""
 
+import os
+from collections.abc import Mapping
+
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.bus import BuildClaim, WorkerBus
 from pfpnas_api.bus.connection import OUTAGE
@@ -18,14 +21,22 @@ def run_worker(job: TrialWorkerJob, context: JobContext) -> None:
         BadInput: no Redis was named.
     """
     keep_freed_memory()
-    # The job's uid is the worker's name: a restarted worker finds again what it had claimed.
-    bus = WorkerBus(context.required_client(), experiment=job.experiment, worker=job.uid)
+    bus = WorkerBus(context.required_client(), experiment=job.experiment, worker=worker_name(job))
     worker = _Worker(bus, context)
     try:
         while not context.stopping():
             worker.step()
     except Interrupted:
         logger.info("told to stop while Redis was away")
+
+
+def worker_name(job: TrialWorkerJob, *, environ: Mapping[str, str] = os.environ) -> str:
+    """The worker's name on the bus: the job's uid, and its index where Kubernetes runs several of them.
+
+    The same after a restart, so that it finds again what it had claimed.
+    """
+    index = environ.get("JOB_COMPLETION_INDEX")
+    return job.uid if index is None else f"{job.uid}-{index}"
 
 
 class _Worker:
