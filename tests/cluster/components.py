@@ -53,6 +53,9 @@ conf_dir = "{cni}"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+Root = "{RUN}/runc"
 """
 
 
@@ -97,6 +100,7 @@ def controller_manager(program: Path, certificates: Path, kubeconfig: Path) -> l
     return [
         str(program), "kube-controller-manager", *_known_by(kubeconfig), "--bind-address", "127.0.0.1",
         "--leader-elect=false", "--use-service-account-credentials",
+        "--flex-volume-plugin-dir", str(certificates.parent / "volume-plugins"),
         "--root-ca-file", f"{certificates}/ca.crt",
         "--service-account-private-key-file", f"{certificates}/service-accounts.key",
     ]  # fmt: skip

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import shutil
+import socket
 from pathlib import Path
 
 from cluster import processes
-from cluster.settings import ADDRESS, BRIDGE, CGROUP, CONTAINERD, NODE, RUN
+from cluster.settings import ADDRESS, BRIDGE, CGROUP, CONTAINERD, RUN
 from cluster.shell import CommandError, run
 
 SETTINGS = (
@@ -21,6 +22,9 @@ SETTINGS = (
 CGROUPS = Path("/sys/fs/cgroup")
 LEGACY_LOGS = Path("/var/log/containers")
 """The kubelet's links to the logs; it knows no other place."""
+
+SHIM_SOCKETS = Path("/run/containerd/s")
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
 
 def save_settings(record: Path) -> None:
@@ -74,7 +78,7 @@ def remove_cgroups() -> None:
 def _hierarchies() -> list[Path]:
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
-    return [path for path in CGROUPS.iterdir() if path.is_dir() and not path.is_symlink() and path.name != "unified"]
+    return [path for path in CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
 def pods() -> list[int]:
@@ -114,10 +118,19 @@ def without_kubernetes(saved: str) -> str | None:
 
 
 def remove_traces() -> None:
-    """Links and records that kubelet and CNI keep at fixed places."""
-    for path in Path("/var/lib/cni/results").glob(f"{NODE}-*"):
-        path.unlink()
+    """Links, records and sockets that kubelet, CNI and containerd's shims keep at fixed places."""
+    for path in Path("/var/lib/cni/results").glob("*"):
+        if str(RUN) in path.read_text(errors="replace"):  # the path of the pod's network namespace
+            path.unlink()
+    for path in (*SHIM_SOCKETS.glob("*"), DEVICE_PLUGINS / "kubelet.sock"):
+        if path.is_socket() and not _answers(path):
+            path.unlink()
     for link in LEGACY_LOGS.glob("*.log") if LEGACY_LOGS.exists() else ():
         if link.is_symlink() and "pfpnas-e2e" in str(link.readlink()):
             link.unlink()
     shutil.rmtree(RUN, ignore_errors=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0

@@ -22,6 +22,7 @@ CERTIFICATES = STATE / "certificates"
 SAVED = CACHE / "kernel-settings.json"
 """Outside the state folder, which a start empties: what a killed run changed must still be put back."""
 
+FAILED = CACHE / "last-failure"
 CONTAINERS = CACHE / "containerd"
 """containerd's images, kept from one cluster to the next."""
 
@@ -58,17 +59,14 @@ def start() -> Path:
         programs.kubectl()
         programs.go_program("helm")
         stop()
-        _prepare()
-        with phase("containers"):
-            _start_containerd()
-            if _forget_containers():  # a killed run's: a fresh start of containerd knows nothing of them
-                processes.stop("containerd", LOGS)
-                _start_containerd()
-            images.static_image(Buildah(), "pause")
-        with phase("control plane"):
-            _start_control_plane(kubernetes)
-        with phase("node"):
-            _start_node(kubernetes, coredns)
+        try:
+            _start_all(kubernetes, coredns)
+        except BaseException:
+            if LOGS.exists():
+                shutil.copytree(LOGS, FAILED, dirs_exist_ok=True)
+            say(f"the processes' logs are kept in {FAILED}")
+            stop()
+            raise
     say(f"KUBECONFIG={KUBECONFIG}")
     return KUBECONFIG
 
@@ -97,6 +95,20 @@ def renew_volumes() -> None:
     if used:
         _kubectl("delete", "pv", *(item["metadata"]["name"] for item in used))
         _apply(used)
+
+
+def _start_all(kubernetes: Path, coredns: Path) -> None:
+    _prepare()
+    with phase("containers"):
+        _start_containerd()
+        if _forget_containers():  # a killed run's: a fresh start of containerd knows nothing of them
+            processes.stop("containerd", LOGS)
+            _start_containerd()
+        images.static_image(Buildah(), "pause")
+    with phase("control plane"):
+        _start_control_plane(kubernetes)
+    with phase("node"):
+        _start_node(kubernetes, coredns)
 
 
 def _prepare() -> None:

@@ -65,11 +65,12 @@ def test_pods_reach_one_another_by_name_and_keep_what_they_write(cluster: Cluste
     inside = ("exec", "-n", namespace, "deploy/redis", "--")
 
     name = f"redis.{namespace}.svc.cluster.local"
-    assert cluster.kubectl(*inside, "redis-cli", "-h", name, "SET", "key", "kept").strip() == "OK"
+    # A service answers a moment after its pod is ready.
+    wait_for("redis", lambda: cluster.kubectl(*inside, "redis-cli", "-h", name, "SET", "key", "kept").strip() == "OK")
     cluster.kubectl("delete", "pod", "-n", namespace, "-l", "app=redis", "--timeout=60s")
     cluster.kubectl("rollout", "status", "-n", namespace, "--timeout=120s", "deployment/redis")
 
-    assert cluster.kubectl(*inside, "redis-cli", "-h", "redis", "GET", "key").strip() == "kept"
+    wait_for("redis", lambda: cluster.kubectl(*inside, "redis-cli", "-h", "redis", "GET", "key").strip() == "kept")
     assert "Ready to accept connections" in cluster.kubectl("logs", "-n", namespace, "deploy/redis")
     with port_forward(cluster, namespace, "service/redis", 6379) as port:
         assert redis.Redis(port=port).get("key") == b"kept"
