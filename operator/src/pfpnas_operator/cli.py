@@ -10,14 +10,15 @@ from rich.console import Console
 
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_operator.client.agents import agents
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
 from pfpnas_operator.local.agent import AgentError, PrivateDataUnreadable, check_target
 from pfpnas_operator.local.baseline import given_baseline
 from pfpnas_operator.local.baseline_run import perform_beside
 from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
-from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.preflight import DataMissing, public_data_problem
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import write_report
 from pfpnas_operator.local.run import RunRequest, Voice, perform
 from pfpnas_operator.local.server import RedisUnavailable
@@ -31,6 +32,7 @@ app = typer.Typer(
     help="Platform-aware neural architecture search: a supernet is trained on public data, and an agent measures its "
     "subnets on private data and private hardware.",
 )
+app.add_typer(agents, name="agents")
 
 Paths = Annotated[list[Path], typer.Argument(help="Files, or folders with *.yaml, as for kubectl apply -f.")]
 Set = Annotated[
