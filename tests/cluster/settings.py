@@ -10,8 +10,9 @@ GO_PROGRAMS = {
     "helm": "helm.sh/helm/v3/cmd/helm@v3.20.2",
     "coredns": "github.com/coredns/coredns@v1.14.6",
     "kwok": "sigs.k8s.io/kwok/cmd/kwok@v0.7.0",
+    "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
 }
-"""Programs built as they are; kwok only for the benchmark of scale."""
+"""Programs built as they are; kwok only for the benchmark of scale, kube-score for the charts."""
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

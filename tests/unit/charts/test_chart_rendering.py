@@ -1,0 +1,219 @@
+"""What the charts render: right configurations, secrets kept apart, and one message for values that can't be."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from cluster.settings import ROOT
+from cluster.shell import run
+from pfpnas_agent.config import load
+from pfpnas_api.joining import Join
+from pfpnas_operator.kube.config import Config
+from support.charts import (
+    AGENT,
+    CHARTS,
+    RENDERINGS,
+    Document,
+    Rendering,
+    config_of,
+    fresh_template,
+    helm,
+    notes,
+    of_kind,
+    pods,
+    refusal,
+    rendered,
+    schema,
+    template,
+)
+
+BY_NAME = {one.name: one for one in RENDERINGS}
+OF_PFPNAS = [one for one in RENDERINGS if one.chart == "pfpnas"]
+OF_AGENT = [one for one in RENDERINGS if one.chart == "pfpnas-edge-agent"]
+ALL_CHARTS = ("pfpnas-crds", "pfpnas", "pfpnas-edge-agent")
+
+
+def _named(renderings: list[Rendering] | tuple[Rendering, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("rendering", renderings, ids=lambda one: one.name)
+
+
+@_named(RENDERINGS)
+def test_every_object_is_there_once_and_says_where(rendering: Rendering) -> None:
+    found = rendered(rendering)
+    keys = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in found]
+    assert len(keys) == len(set(keys)) > 0
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    assert [key for key in keys if (key[1] is None) != (key[0] in cluster_wide)] == []
+
+
+@pytest.mark.parametrize("chart", ALL_CHARTS)
+def test_lint_is_content(chart: str) -> None:
+    sets = [part for value in AGENT for part in ("--set", value)] if chart == "pfpnas-edge-agent" else []
+    assert "0 chart(s) failed" in run(helm(), "lint", "--strict", CHARTS / chart, *sets)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_definitions_are_those_of_the_models(keep: bool) -> None:
+    found = rendered(replace(BY_NAME["crds"], sets=(f"keep={str(keep).lower()}",)))
+    policies = [one["metadata"].pop("annotations", {}).get("helm.sh/resource-policy") for one in found]
+    assert policies == ["keep" if keep else None] * 3
+    ours = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    assert sorted(found, key=_name) == sorted(ours, key=_name)
+
+
+@_named(OF_PFPNAS)
+def test_the_operator_can_read_its_configuration(rendering: Rendering) -> None:
+    documents = rendered(rendering)
+    (deployment,) = (name for name in pods(documents) if name.endswith("-operator"))
+    config = Config.model_validate(config_of(documents, deployment.split("/")[1], "config.yaml"))
+    mounts = [mount["mountPath"] for mount in pods(documents)[deployment]["spec"]["containers"][0]["volumeMounts"]]
+    files = [config.key_file, config.redis.password_file, config.redis.ca_file]
+    assert [str(file) for file in files if file is not None and str(file.parent) not in mounts] == []
+
+
+def test_what_is_external_is_neither_run_nor_asked_for_inside() -> None:
+    documents = rendered(BY_NAME["external"])
+    assert list(pods(documents)) == ["Deployment/other-pfpnas-operator"]
+    assert of_kind(documents, "Secret", "PersistentVolumeClaim", "StatefulSet") == []
+    config = Config.model_validate(config_of(documents, "other-pfpnas-operator", "config.yaml"))
+    assert config.artifacts.address == "s3://bucket/prefix"
+    assert config.redis.agent_url == "rediss://redis.example.org:6380/0", "agents bring a user of their own"
+    ports = [port["port"] for policy in of_kind(documents, "NetworkPolicy") for rule in policy["spec"].get("egress", [])
+             for port in rule["ports"]]  # fmt: skip
+    assert 6380 in ports
+
+
+def test_pools_and_resources_arrive_as_they_were_written() -> None:
+    config = Config.model_validate(config_of(rendered(BY_NAME["everything"]), "pfpnas-operator", "config.yaml"))
+    assert config.may_use("bench-cpu", "team-a")
+    assert not config.may_use("bench-cpu", "team-b")
+    assert config.resources["trial"].requests == {"cpu": "1", "memory": "2Gi"}
+
+
+def test_by_default_no_pool_is_open() -> None:
+    config = Config.model_validate(config_of(rendered(BY_NAME["default"]), "pfpnas-operator", "config.yaml"))
+    assert config.pools == {}
+
+
+def test_generated_secrets_are_long_and_never_the_same() -> None:
+    def secrets() -> list[str]:
+        documents = _loaded(fresh_template(BY_NAME["default"]))
+        return [text for one in of_kind(documents, "Secret") for text in one["data"].values()]
+
+    first, second = secrets(), secrets()
+    assert [len(text) >= 64 for text in first] == [True, True]
+    assert set(first) & set(second) == set()
+
+
+def test_named_namespaces_get_a_role_each_and_nothing_cluster_wide() -> None:
+    documents = rendered(BY_NAME["everything"])
+    assert of_kind(documents, "ClusterRole", "ClusterRoleBinding") == []
+    roles = [one["metadata"]["namespace"] for one in of_kind(documents, "Role") if one["rules"][0]["apiGroups"] != [""]]
+    assert roles == ["team-a", "team-b"]
+    arguments = pods(documents)["Deployment/pfpnas-operator"]["spec"]["containers"][0]["args"]
+    assert [word for word in arguments if "namespace" in word] == ["--namespace=team-a", "--namespace=team-b"]
+
+
+@_named(OF_AGENT)
+def test_the_agent_can_read_its_file(rendering: Rendering, tmp_path: Path) -> None:
+    documents = rendered(rendering)
+    (name,) = (one["metadata"]["name"] for one in of_kind(documents, "DaemonSet"))
+    config = config_of(documents, name, "agent.yaml")
+    join = Join(name="x", pool="bench-cpu", user="agent-x", password="p" * 32, url="redis://redis.example.org:6379/0")
+    (tmp_path / "join").write_text(join.encode())
+    (tmp_path / "agent.yaml").write_text(yaml.safe_dump({**config, "joinFile": "join"}))
+    agent = load(tmp_path / "agent.yaml")
+    assert (agent.pool, agent.namespaces) == ("bench-cpu", ("default",))
+    spec = pods(documents)[f"DaemonSet/{name}"]["spec"]
+    mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    assert str(Path(config["joinFile"]).parent) in mounts
+    assert str(Path(config["stateDir"]).parent) in mounts, "a folder of its own, as it is closed to all others"
+    assert not agent.datasets or mounts["/data"]["readOnly"]
+    assert spec["nodeSelector"] == {"pfpnas.io/pool": "bench-cpu"}
+    (daemons,) = of_kind(documents, "DaemonSet")
+    assert daemons["spec"]["updateStrategy"] == {"type": "OnDelete"}
+
+
+WRONG = [
+    ("pfpnas", ("replicas=3",), "replicas"),
+    ("pfpnas", ("redis.password=x",), "password"),
+    ("pfpnas", ("artifacts.size=big",), "artifacts/size"),
+    ("pfpnas", ("pools.Bench=a",), "pools"),
+    ("pfpnas", ("artifacts.external.url=ftp://x",), "artifacts/external/url"),
+    ("pfpnas", ("redis.tls.enabled=true",), "redis.tls.existingSecret"),
+    ("pfpnas", ("redis.external.url=redis://x",), "redis.external.existingSecret"),
+    ("pfpnas", ("redis.agents.service.enabled=true",), "redis.agents.service.sourceRanges"),
+    ("pfpnas", ("redis.agents.service.enabled=true", "redis.agents.service.sourceRanges={1.2.3.0/24}"), "agents.url"),
+    ("pfpnas-crds", ("kept=true",), "kept"),
+    ("pfpnas-edge-agent", (), "pool is missing"),
+    ("pfpnas-edge-agent", ("pool=p",), "join.existingSecret is missing"),
+    ("pfpnas-edge-agent", (*AGENT, "agent.config.joinFile=x"), "joinFile"),
+    ("pfpnas-edge-agent", (*AGENT, "data.hostPath=/a", "data.existingClaim=b"), "data.existingClaim"),
+    ("pfpnas-edge-agent", (*AGENT, "serviceAccount.create=true"), "serviceAccount"),
+]
+
+
+@pytest.mark.parametrize(("chart", "sets", "named"), WRONG, ids=lambda one: one if isinstance(one, str) else None)
+def test_values_that_can_not_be_are_refused_by_name(chart: str, sets: tuple[str, ...], named: str) -> None:
+    assert named in refusal(Rendering(name="wrong", chart=chart, sets=sets))
+
+
+@pytest.mark.parametrize("chart", ALL_CHARTS)
+def test_schemas_are_closed_everywhere(chart: str) -> None:
+    assert list(_open(schema(chart), chart)) == []
+
+
+@pytest.mark.parametrize("chart", ALL_CHARTS)
+def test_the_readme_has_every_value(chart: str) -> None:
+    tables = _readme_script()
+    assert tables.renewed(CHARTS / chart) == (CHARTS / chart / "README.md").read_text()
+
+
+@_named(RENDERINGS)
+def test_the_notes_say_what_to_do_next(rendering: Rendering, tmp_path: Path) -> None:
+    text = notes(rendering, tmp_path)
+    assert "kubectl" in text
+    assert "%!" not in text
+    assert ("No pool is open" in text) == (rendering.name in ("default", "external"))
+
+
+def test_a_changed_configuration_restarts_the_operator_alone() -> None:
+    before = pods(rendered(BY_NAME["default"]))
+    after = pods(rendered(replace(BY_NAME["default"], sets=("pools.p={a}",))))
+    assert [name for name in before if before[name] != after[name]] == ["Deployment/pfpnas-operator"]
+
+
+def test_nothing_of_a_password_is_rendered_but_its_secret() -> None:
+    text = template(BY_NAME["default"])
+    values = [value for one in of_kind(_loaded(text), "Secret") for value in one["data"].values()]
+    assert [text.count(value) for value in values] == [1, 1]
+
+
+def _open(part: Document, path: str) -> "list[str]":
+    found = []
+    if part.get("properties") and part.get("additionalProperties") is not False:
+        found.append(path)
+    for name, inner in {**part.get("properties", {}), **part.get("definitions", {})}.items():
+        found += _open(inner, f"{path}.{name}")
+    return found
+
+
+def _loaded(text: str) -> list[Document]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _name(document: Document) -> str:
+    return str(document["metadata"]["name"])
+
+
+def _readme_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("charts_readme", CHARTS / "readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
