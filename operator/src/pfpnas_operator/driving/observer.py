@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import OperatorBus, Received
@@ -66,8 +67,13 @@ class Observer:
         self.road.reanchor(now)
         self.hearing.reanchor(now)
 
-    def experiment(self, now: datetime) -> ExperimentObserved:
-        """What `reconcile_experiment` sees."""
+    def experiment(self, now: datetime, **more: Any) -> ExperimentObserved:
+        """What `reconcile_experiment` sees.
+
+        Args:
+            now: The time.
+            more: Fields that only the driver can know.
+        """
         records, jobs = self.records, self._own_jobs(now)
         over = {uid for name, uid in self.jobs.uids().items() if name not in jobs or not jobs[name].active}
         self._open(records.experiment)
@@ -93,6 +99,7 @@ class Observer:
             predictor=self.road.predictor,
             sources=records.sources,
             log=self.road.view(),
+            **more,
         )
         self.refused = 0
         return observed

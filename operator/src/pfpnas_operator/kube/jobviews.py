@@ -42,7 +42,8 @@ class JobRecord:
 
 def owner_of(body: Mapping[str, Any]) -> str | None:
     """Uid of the custom resource that a Job belongs to."""
-    return body["metadata"].get("labels", {}).get(LABEL_OWNER)
+    uid: str | None = body["metadata"].get("labels", {}).get(LABEL_OWNER)
+    return uid
 
 
 def record_of(body: Mapping[str, Any]) -> JobRecord:
@@ -103,7 +104,9 @@ def _pod_view(pod: Mapping[str, Any]) -> PodView:
     status = pod.get("status", {})
     conditions = {one["type"]: one for one in status.get("conditions") or ()}
     disrupted = conditions.get("DisruptionTarget", {}).get("status") == "True"
-    container = next((one for one in status.get("containerStatuses") or () if one["name"] == CONTAINER), {})
+    container: Mapping[str, Any] = next(
+        (one for one in status.get("containerStatuses") or () if one["name"] == CONTAINER), {}
+    )
     ended = container.get("state", {}).get("terminated")
     if ended is not None:
         words = [ended.get("reason", ""), _last_line(ended.get("message", ""))]

@@ -1,0 +1,271 @@
+"""The keeper of a NASExperiment: its trials, its share of Redis, its Jobs, its status."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet, is_true
+from pfpnas_operator.driving import Executor, Observer, Records, Road
+from pfpnas_operator.kube import metrics
+from pfpnas_operator.kube.announcing import Subject
+from pfpnas_operator.kube.api import EXPERIMENTS, Object
+from pfpnas_operator.kube.children import ApiJobs
+from pfpnas_operator.kube.jobs import JobBuilder
+from pfpnas_operator.kube.jobviews import JobRecord
+from pfpnas_operator.kube.keeper import ACTIVE_SECONDS, IDLE_SECONDS, Keeper
+from pfpnas_operator.kube.loading import TrialBook
+from pfpnas_operator.kube.manifests import HeardManifests
+from pfpnas_operator.kube.owners import Owner
+from pfpnas_operator.kube.packed import PackedTrials
+from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.refusing import refused
+from pfpnas_operator.kube.writer import ApiRecord, Written
+from pfpnas_operator.reconcile import Event, ExperimentObserved, Plan, Summary, reconcile_experiment
+
+
+class ExperimentKeeper(Keeper):
+    """Keeps one experiment.
+
+    Args:
+        body: As the watch first told of it.
+        parts: What keepers work with.
+        jobs: Its Jobs as the watch tells of them; called in the event loop.
+        supernet: The Supernet of a name in its namespace, as its keeper last saw it; called in the event loop.
+        source: An experiment of its namespace; called in the event loop.
+        changed: Called in the event loop when the status changed: its Supernet and who starts warm from it look again.
+    """
+
+    kind = "NASExperiment"
+
+    def __init__(
+        self,
+        body: Object,
+        parts: Parts,
+        *,
+        jobs: Callable[[], dict[str, JobRecord]],
+        supernet: Callable[[str], Supernet | None],
+        source: Callable[[str], NASExperiment | None],
+        changed: Callable[[], None],
+        threads: Any,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(body, threads=threads, loop=loop)
+        self._parts, self._list_jobs, self._supernet_of, self._source_of = parts, jobs, supernet, source
+        self._changed = changed
+        self.manifests = HeardManifests(store=parts.store, pool=parts.calls)
+        self.book = TrialBook()
+        self._status: NASExperimentStatus | None = None
+        self._records: Records | None = None
+        self._indexed: dict[str, JobRecord] = {}
+        self._supernet: Supernet | None = None
+        self._sources: Mapping[str, NASExperiment] = {}
+        self._source_supernets: Mapping[str, Supernet] = {}
+        self._wired: tuple[Observer, Executor, ApiRecord, ApiJobs] | None = None
+
+    @property
+    def experiment(self) -> NASExperiment | None:
+        """As it was last seen; None before that, and while it can't be read."""
+        return self._records.experiment if self._records else None
+
+    def trial_told(self, body: Object, *, deleted: bool) -> None:
+        """The watch tells of a trial; what is known already wakes nobody."""
+        metadata = body["metadata"]
+        known = self.book.known.get(metadata["name"]) == metadata["uid"]
+        if known == deleted:
+            self.book.told(body, deleted=deleted)
+            self.wake()
+
+    @property
+    def supernet_name(self) -> str:
+        """Of the Supernet that it searches."""
+        return str(self.body["spec"]["supernetRef"]["name"])
+
+    @property
+    def source_names(self) -> list[str]:
+        """Of the experiments that it starts warm from."""
+        return [str(source["name"]) for source in self.body["spec"].get("warmStartFrom", ())]
+
+    @property
+    def pool(self) -> str:
+        """On which it measures."""
+        return str(self.body["spec"]["target"]["pool"])
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being deleted."""
+        return bool(self.body["metadata"].get("deletionTimestamp"))
+
+    @property
+    def ended(self) -> bool:
+        """Whether it needs its Supernet no longer."""
+        conditions = self._status.conditions if self._status else ()
+        return self.leaving or is_true(conditions, "Succeeded") or is_true(conditions, "Failed")
+
+    def before(self) -> None:
+        """Take over Jobs, the Supernet, and whom it starts warm from."""
+        self._indexed = self._list_jobs()
+        self._supernet = self._supernet_of(self.supernet_name)
+        found = {name: self._source_of(name) for name in self.source_names}
+        self._sources = {name: source for name, source in found.items() if source is not None}
+        theirs = {name: self._supernet_of(one.spec.supernet_ref.name) for name, one in self._sources.items()}
+        self._source_supernets = {name: supernet for name, supernet in theirs.items() if supernet is not None}
+
+    def forget(self) -> None:
+        """Read everything anew."""
+        self._records = self._wired = self._status = None
+
+    def redis_away(self, now: datetime) -> None:
+        """Every deadline begins anew."""
+        if self._wired is not None:
+            self._wired[0].reanchor(now)
+
+    # -- a cycle -----------------------------------------------------------------------------------------------
+
+    def cycle(self, now: datetime) -> float:
+        """Look, decide, do."""
+        if self.leaving:
+            return IDLE_SECONDS
+        written: dict[str, Any] | None = None
+        if self._status is None:
+            written = self._read()
+            if written is None:
+                return IDLE_SECONDS
+        body = self.body
+        try:
+            experiment = NASExperiment.model_validate({**body, "status": self._status})
+        except ValidationError as e:
+            return self._refuse(body, e, now)
+        observer, executor, record, jobs = self._wire(experiment, written, now)
+        records = observer.records
+        self._refresh(records, experiment, record)
+        jobs.indexed = self._indexed
+        plan = self._decide(observer, record, now)
+        executor.carry_out(plan, now=now)
+        if record.gone:
+            self.book.stale = True
+            record.gone.clear()
+        self._status = records.experiment.status
+        self._measure(records)
+        return self._pause(plan)
+
+    def _read(self) -> dict[str, Any] | None:
+        """The object as it is now; the status that the API server holds, or None when it is gone."""
+        found = self._parts.api.get(EXPERIMENTS, self.namespace, self.name)
+        if found is None or found["metadata"]["uid"] != self.uid:
+            return None
+        self.body = found
+        status: dict[str, Any] = found.get("status") or {}
+        self._status = NASExperimentStatus.model_validate(status)
+        return status
+
+    def _wire(
+        self, experiment: NASExperiment, written: dict[str, Any] | None, now: datetime
+    ) -> tuple[Observer, Executor, ApiRecord, ApiJobs]:
+        """The parts of this experiment, made at its first cycle and when something had to be forgotten."""
+        owner, parts = Owner.of(experiment), self._parts
+        if self._wired is not None:
+            observer, executor, record, jobs = self._wired
+            record.owner, jobs.builder = owner, JobBuilder(parts.config, owner)
+            return self._wired
+        records = Records(
+            supernet=self._supernet,
+            experiment=experiment,
+            finished=PackedTrials(),
+            summary=Summary.of(experiment),
+        )
+        record = ApiRecord(api=parts.api, pool=parts.calls, owner=owner)
+        record.own.statuses[self.name] = written or experiment.status.document()
+        jobs = ApiJobs(api=parts.api, pool=parts.calls, builder=JobBuilder(parts.config, owner))
+        self.book.load(parts.api, records, record)
+        observer = Observer(records=records, manifests=self.manifests, jobs=jobs, bus=parts.bus)
+        observer.road = Road.recalled(
+            [entry for _, entry in parts.bus.log(self.uid)], [*records.finished, *records.active.values()], now=now
+        )
+        executor = Executor(
+            record=record,
+            records=records,
+            jobs=jobs,
+            store=parts.store,
+            bus=parts.bus,
+            blobs=parts.blobs,
+            observer=observer,
+            announce=self._say,
+        )
+        self._records, self._wired = records, (observer, executor, record, jobs)
+        return self._wired
+
+    def _refresh(self, records: Records, experiment: NASExperiment, record: ApiRecord) -> None:
+        """Take in what was changed from outside: the spec, the Supernet, trials made by hand or deleted."""
+        before = records.experiment.spec
+        records.supernet, records.sources = self._supernet, self._sources
+        records.experiment = experiment
+        if self.book.stale:
+            self.book.load(self._parts.api, records, record)
+        elif (before.objective, before.budget) != (experiment.spec.objective, experiment.spec.budget):
+            self.book.count_again(records)
+        self.book.take_in(self._parts.api, records, record)
+
+    def _decide(self, observer: Observer, record: ApiRecord, now: datetime) -> Plan:
+        observed = self._observed(observer, now)
+        with metrics.DECIDE_SECONDS.labels(self.kind).time():
+            return reconcile_experiment(observed, now)
+
+    def _observed(self, observer: Observer, now: datetime) -> ExperimentObserved:
+        records = observer.records
+        pool = records.experiment.spec.target.pool
+        allowed = self._parts.config.may_use(pool, self.namespace)
+        self._parts.rights.grant(records.experiment, pools=(pool,) if allowed else ())
+        more: dict[str, Any] = {
+            "source_supernets": self._source_supernets,
+            "reserved": frozenset(self.book.reserved),
+        }
+        if not allowed:
+            more["pool_refused"] = (
+                f"namespace {self.namespace} may not use pool {pool}: who runs the operator lists it under pools"
+            )
+        if not allowed or records.supernet is None:
+            # Nothing is looked at on a road that isn't this experiment's, or not yet.
+            return ExperimentObserved(
+                experiment=records.experiment,
+                supernet=records.supernet,
+                active=tuple(records.active.values()),
+                summary=records.summary,
+                jobs=observer.jobs.views(now),
+                sources=records.sources,
+                **more,
+            )
+        return observer.experiment(now, **more)
+
+    def _pause(self, plan: Plan) -> float:
+        if plan.status is not None:
+            self._loop.call_soon_threadsafe(self._changed)
+        if plan.create_trials or plan.trial_status or plan.status:
+            return 0
+        return IDLE_SECONDS if self.ended else ACTIVE_SECONDS
+
+    def _say(self, event: Event) -> None:
+        assert self._wired is not None
+        trial = self._wired[2].uids.get(event.subject)
+        if trial is None:
+            subject = Subject(kind=self.kind, namespace=self.namespace, name=self.name, uid=self.uid)
+        else:
+            subject = Subject(kind="Trial", namespace=self.namespace, name=event.subject, uid=trial)
+        self._parts.announcer.tell(event, subject)
+
+    def _refuse(self, body: Object, error: ValidationError, now: datetime) -> float:
+        assert self._status is not None
+        shell = refused(NASExperiment, body, self._status, error, now=now)
+        written = Written(statuses={self.name: body.get("status") or self._status.document()})
+        written.write(self._parts.api, EXPERIMENTS, shell)
+        self._status = self._records = self._wired = None
+        return IDLE_SECONDS
+
+    def _measure(self, records: Records) -> None:
+        status = records.experiment.status
+        for state in metrics.STATES:
+            metrics.TRIALS.labels(self.namespace, self.name, state).set(getattr(status.trials, state))
+        if status.best is not None and status.best.score is not None:
+            metrics.BEST.labels(self.namespace, self.name).set(status.best.score)

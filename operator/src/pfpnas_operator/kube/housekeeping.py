@@ -1,0 +1,204 @@
+"""What nobody rings for: the register of agents, changes that the watch lost, and what gone owners left behind."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import kopf
+from redis.exceptions import RedisError
+
+from pfpnas_api.artifacts import ArtifactError
+from pfpnas_operator.access.housekeeping import sweep_owners, tend_agents
+from pfpnas_operator.access.registry import SELECTOR
+from pfpnas_operator.kube import metrics
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, SUPERNETS, TRIALS, ApiError, Object, Place
+from pfpnas_operator.kube.hub import Hub
+from pfpnas_operator.kube.refusing import orphaned
+from pfpnas_operator.kube.roadside import RoadSweep
+from pfpnas_operator.kube.writer import Written
+from pfpnas_operator.store.sweep import Living, digests_in, sweep_store
+
+logger = logging.getLogger(__name__)
+
+ENV_NAMESPACE: Final = "PFPNAS_NAMESPACE"
+"""The operator's own: there is the register of agents."""
+
+AGENTS_SECONDS: Final = 10.0
+"""An agent that was just registered waits no longer to be let in."""
+
+RESYNC_SECONDS: Final = 60.0
+SWEEP_SECONDS: Final = 600.0
+
+MOST_DEAF_LOOKS: Final = 3
+"""Looks in a row that find what the watch did not tell: then it is dead, and the operator has to be started anew."""
+
+
+@dataclass
+class _Due:
+    """Something to be done every so often."""
+
+    name: str
+    every: float
+    do: Callable[[], None]
+    at: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """Whether it is time; says so once."""
+        now = time.monotonic()
+        if now < self.at:
+            return False
+        self.at = now + self.every
+        return True
+
+
+class Housekeeper:
+    """One task that does it all, one thing after the other."""
+
+    def __init__(self, hub: Hub, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
+        self._hub, self._threads, self._loop = hub, threads, loop
+        self._missed: set[tuple[str, str]] = set()
+        self._deaf_looks = 0
+        self._everywhere = True
+        """Whether we may look in all namespaces: what is not there then is nowhere."""
+        self._road = RoadSweep(hub.parts.redis, hub.parts.bus)
+        self._task: asyncio.Task[None] | None = None
+        self._due = [
+            _Due("agents", AGENTS_SECONDS, self._tend_agents),
+            _Due("resync", RESYNC_SECONDS, self._resync, at=time.monotonic() + RESYNC_SECONDS),
+            _Due("sweep", SWEEP_SECONDS, self._sweep, at=time.monotonic() + RESYNC_SECONDS),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = self._loop.create_task(self._keep_house(), name="housekeeping")
+
+    def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def watch_state(self) -> str:
+        """How the watch does, in a word.
+
+        Raises:
+            kopf.PermanentError: it is dead.
+        """
+        if self._deaf_looks >= MOST_DEAF_LOOKS:
+            raise kopf.PermanentError(f"the watch told nothing of what {self._deaf_looks} looks in a row found")
+        return "ok"
+
+    async def _keep_house(self) -> None:
+        while True:
+            for due in self._due:
+                if due.is_due():
+                    await self._loop.run_in_executor(self._threads, self._guarded, due)
+            await asyncio.sleep(1)
+
+    @staticmethod
+    def _guarded(due: _Due) -> None:
+        try:
+            due.do()
+        except (RedisError, ApiError, ArtifactError) as e:
+            metrics.ERRORS.labels("Housekeeping", type(e).__name__).inc()
+            logger.warning("%s: tried again: %s", due.name, e)
+        except Exception as e:  # nothing that goes wrong here may end the operator
+            metrics.ERRORS.labels("Housekeeping", type(e).__name__).inc()
+            logger.exception("%s: tried again", due.name)
+
+    # -- agents ------------------------------------------------------------------------------------------------
+
+    def _tend_agents(self) -> None:
+        parts, namespace = self._hub.parts, os.environ.get(ENV_NAMESPACE)
+        for pool in sorted(self._hub.pools()):
+            metrics.AGENTS.labels(pool).set(len(parts.bus.agents(pool)))
+            metrics.TASKS.labels(pool).set(len(parts.bus.tasks(pool)))
+        if namespace is None:
+            return
+        users = parts.users if parts.config.redis.users == "Auto" else None
+        register = list(parts.api.list(CONFIG_MAPS, namespace, labels=SELECTOR))
+        for note in tend_agents(users, parts.bus, register, now=datetime.now(UTC)):
+            parts.api.merge(CONFIG_MAPS, namespace, note.config_map, {"metadata": {"annotations": note.annotations}})
+
+    # -- what the watch did not tell ---------------------------------------------------------------------------
+
+    def _resync(self) -> None:
+        self._tell_orphans()
+        found = [(place, body) for place in (SUPERNETS, EXPERIMENTS) for body in self._list(place)]
+        asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result()
+
+    async def _compare(self, found: list[tuple[Place, Object]]) -> None:
+        """In the event loop: what has been missing for two looks is told to the hub; once may be the watch's delay."""
+        missed = {(body["metadata"]["uid"], place.plural): (place, body) for place, body in found if self._is_new(body)}
+        gone = {(uid, ""): None for uid in self._hub.uids() - {body["metadata"]["uid"] for _, body in found}}
+        twice = self._missed & (missed.keys() | (gone.keys() if self._everywhere else set()))
+        for key in twice:
+            metrics.WATCH_MISSES.inc()
+            told = missed.get(key)
+            if told is None:
+                self._hub.end(key[0])
+            elif told[0] is SUPERNETS:
+                self._hub.seen_supernet(told[1], deleted=False)
+            else:
+                self._hub.seen_experiment(told[1], deleted=False)
+        self._deaf_looks = self._deaf_looks + 1 if twice else 0
+        self._missed = (missed.keys() | gone.keys()) - twice
+
+    def _is_new(self, body: Object) -> bool:
+        metadata = body["metadata"]
+        return self._hub.generation_of(metadata["uid"]) < metadata.get("generation", 1)
+
+    def _tell_orphans(self) -> None:
+        """A condition on Trials whose experiment isn't there."""
+        for told in list(self._hub.orphans.values()):
+            for body in list(told.values()):
+                trial = orphaned(body, now=datetime.now(UTC))
+                written = Written(statuses={trial.metadata.name: body.get("status") or {}})
+                if written.write(self._hub.parts.api, TRIALS, trial):
+                    body["status"] = trial.status.document()
+                else:
+                    told.pop(trial.metadata.name, None)
+
+    def _list(self, place: Place) -> list[Object]:
+        """Everything of a kind, where we may look."""
+        api = self._hub.parts.api
+        if self._everywhere:
+            try:
+                return list(api.list(place))
+            except ApiError as e:
+                if e.status != 403:
+                    raise
+                self._everywhere = False
+        return [body for namespace in self._hub.namespaces() for body in api.list(place, namespace)]
+
+    # -- what gone owners left ---------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        parts = self._hub.parts
+        swept = sweep_store(parts.store, self._living, now=datetime.now(UTC))
+        metrics.SWEPT.labels("artifact").inc(len(swept.artifacts))
+        metrics.SWEPT.labels("reference").inc(len(swept.refs))
+        present = self._living()
+        if present.namespaces is not None:
+            return  # keys and users of other namespaces may be those of another operator
+        if parts.config.redis.users == "Auto" and parts.users.available:
+            metrics.SWEPT.labels("user").inc(len(sweep_owners(parts.users, present.uids)))
+        metrics.SWEPT.labels("key").inc(self._road.sweep(present.uids))
+
+    def _living(self) -> Living:
+        bodies = [*self._list(SUPERNETS), *self._list(EXPERIMENTS)]
+        return Living(
+            uids=frozenset(body["metadata"]["uid"] for body in bodies),
+            namespaces=None if self._everywhere else frozenset(self._hub.namespaces()),
+            digests=frozenset(_digests(bodies)),
+        )
+
+
+def _digests(bodies: Iterable[Object]) -> Iterable[str]:
+    for body in bodies:
+        yield from digests_in({"spec": body["spec"], "status": body.get("status", {})})

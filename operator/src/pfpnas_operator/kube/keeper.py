@@ -1,0 +1,129 @@
+"""A keeper: one task that owns a resource's status. It looks, decides and writes; whatever happens only wakes it."""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from pfpnas_api.bus.connection import delays
+from pfpnas_operator.driving.clock import moment_after
+from pfpnas_operator.kube import metrics
+from pfpnas_operator.kube.api import ApiAway, Object, Stale
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS: Final = 30.0
+"""A full look at least so often, whatever the watch and the bells say."""
+
+ACTIVE_SECONDS: Final = 5.0
+"""While something is under way: heartbeats and deadlines ring no bell."""
+
+LONGEST_BACKOFF_SECONDS: Final = 15.0
+
+
+class Keeper(ABC):
+    """Keeps one resource.
+
+    Everything but `cycle` (and what that calls) runs in the event loop; the cycle runs in a thread, one at a time.
+    """
+
+    kind: str
+
+    def __init__(self, body: Object, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
+        self.namespace, self.name = body["metadata"]["namespace"], body["metadata"]["name"]
+        self.uid: str = body["metadata"]["uid"]
+        self.body = body
+        self.now = datetime.fromtimestamp(0, UTC)
+        self._threads, self._loop = threads, loop
+        self._awake = asyncio.Event()
+        self._failures = delays(first=0.5, most=LONGEST_BACKOFF_SECONDS)
+        self._task: asyncio.Task[None] | None = None
+
+    # -- in the event loop -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to keep."""
+        self._task = self._loop.create_task(self._keep(), name=f"{self.kind} {self.namespace}/{self.name}")
+
+    def stop(self) -> None:
+        """Stop after the cycle that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def put(self, body: Object) -> None:
+        """What the watch says of the object: its spec and metadata count, unless newer ones are known."""
+        if _version(body) > _version(self.body):
+            self.body = body
+            self.wake()
+
+    def wake(self) -> None:
+        """Look soon."""
+        self._awake.set()
+
+    def wake_from_thread(self) -> None:
+        """Look soon; from any thread."""
+        self._loop.call_soon_threadsafe(self._awake.set)
+
+    async def _keep(self) -> None:
+        while True:
+            self._awake.clear()
+            self.before()
+            pause = await self._loop.run_in_executor(self._threads, self._guarded)
+            try:
+                await asyncio.wait_for(self._awake.wait(), pause)
+            except TimeoutError:
+                continue
+
+    def before(self) -> None:  # noqa: B027 - most have something to take over, none has to
+        """In the event loop, before each cycle: take over what only the loop may read."""
+
+    # -- in a thread -------------------------------------------------------------------------------------------
+
+    def _guarded(self) -> float:
+        """One cycle; seconds until the next one, if nothing wakes it. Nothing that goes wrong ends a keeper."""
+        self.now = moment_after(self.now, clock=datetime.now(UTC))
+        try:
+            with metrics.RECONCILE_SECONDS.labels(self.kind).time():
+                pause = self.cycle(self.now)
+        except RedisError as e:
+            self.redis_away(self.now)
+            return self._failed(e, quietly=True)
+        except Stale as e:
+            self.forget()
+            return self._failed(e, quietly=True)
+        except ApiAway as e:
+            return self._failed(e, quietly=True)
+        except Exception as e:
+            self.forget()
+            return self._failed(e, quietly=False)
+        self._failures = delays(first=0.5, most=LONGEST_BACKOFF_SECONDS)
+        return pause
+
+    def _failed(self, error: Exception, *, quietly: bool) -> float:
+        metrics.ERRORS.labels(self.kind, type(error).__name__).inc()
+        where = f"{self.kind} {self.namespace}/{self.name}"
+        if quietly:
+            logger.warning("%s: tried again: %s: %s", where, type(error).__name__, error)
+        else:
+            logger.error("%s: tried again", where, exc_info=error)
+        return next(self._failures)
+
+    @abstractmethod
+    def cycle(self, now: datetime) -> float:
+        """Look, decide, do; seconds until the next look."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Read the object anew before the next cycle: what is remembered may be wrong."""
+
+    def redis_away(self, now: datetime) -> None:  # noqa: B027 - only who counts time has to
+        """Nobody could answer meanwhile: what is counted begins anew."""
+
+
+def _version(body: Object) -> int:
+    """Versions of one object rise: a watch that lags behind brings none newer than an answer to a write."""
+    return int(body["metadata"].get("resourceVersion") or 0)

@@ -1,0 +1,133 @@
+"""The trials of one experiment: read once at the start, then told of by the watch."""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from pfpnas_api.kinds import Trial, TrialStatus
+from pfpnas_operator.driving import Records
+from pfpnas_operator.driving.records import finished_at
+from pfpnas_operator.kube.api import TRIALS, Api, Object
+from pfpnas_operator.kube.jobviews import moment
+from pfpnas_operator.kube.refusing import ACCEPTED
+from pfpnas_operator.kube.writer import ApiRecord
+from pfpnas_operator.reconcile import Summary
+from pfpnas_operator.reconcile.names import OWN_TRIAL
+
+
+@dataclass
+class TrialBook:
+    """What the watch told of trials since the last cycle.
+
+    Only trials that are new matter: the status of one that is known is written here and nowhere else.
+    """
+
+    stale: bool = False
+    """A trial that is known was deleted: what was counted with it is counted anew."""
+    reserved: set[str] = field(default_factory=set)
+    """Names like those of the search's own trials, of trials that it did not make."""
+    known: dict[str, str] = field(default_factory=dict)
+    """Uid of every trial that is known, by name."""
+    _told: deque[Object] = field(default_factory=deque)
+
+    def told(self, body: Object, *, deleted: bool) -> None:
+        """The watch tells of a new trial, or of the end of one that is known; called in the event loop."""
+        if deleted:
+            self.stale = True
+        else:
+            self._told.append(body)
+
+    def load(self, api: Api, records: Records, record: ApiRecord) -> None:
+        """Read all trials of the experiment.
+
+        Raises:
+            ApiError: the API server can't be read.
+        """
+        self.stale = False
+        self._told.clear()
+        self.known = record.uids
+        record.uids.clear()
+        record.trials.statuses.clear()
+        found = []
+        for body in api.list(TRIALS, record.owner.namespace):
+            if _experiment_of(body) == record.owner.name and not body["metadata"].get("deletionTimestamp"):
+                trial = self._taken(api, body, record)
+                if trial is not None:
+                    found.append(trial)
+        records.active.clear()
+        records.finished.clear()
+        records.summary = Summary.of(records.experiment)
+        for trial in sorted(found, key=finished_at):
+            records.put(trial)
+
+    def count_again(self, records: Records) -> None:
+        """What is known of finished trials, judged by another objective or budget."""
+        summary = Summary.of(records.experiment)
+        for trial in records.finished:
+            summary = summary.add(trial)
+        records.summary = summary
+
+    def take_in(self, api: Api, records: Records, record: ApiRecord) -> None:
+        """Trials that the watch told of and that aren't known yet."""
+        while self._told:
+            body = self._told.popleft()
+            name, uid = body["metadata"]["name"], body["metadata"]["uid"]
+            if record.uids.get(name) == uid or body["metadata"].get("deletionTimestamp"):
+                continue
+            trial = self._taken(api, body, record)
+            if trial is not None:
+                records.put(trial)
+
+    def _taken(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
+        """A trial as this experiment's; None when it can't be read, or has an own trial's name."""
+        name = body["metadata"]["name"]
+        mine = _belongs(body, record)
+        if not mine and _looks_own(name, body, record):
+            self.reserved.add(name)
+            return None
+        if not mine:
+            adopted = api.merge(TRIALS, record.owner.namespace, name, _adoption(body, record))
+            if adopted is None:
+                return None
+        try:
+            trial = Trial.model_validate({**body, "status": _status(body)})
+        except ValidationError:
+            return None
+        record.knows(trial, body.get("status") or {})
+        return trial
+
+
+def _status(body: Object) -> TrialStatus:
+    status = TrialStatus.model_validate(body.get("status") or {})
+    conditions = tuple(condition for condition in status.conditions if condition.type != ACCEPTED)
+    created = status.created_at or moment(body["metadata"]["creationTimestamp"])
+    return status.model_copy(update={"created_at": created, "conditions": conditions})
+
+
+def _experiment_of(body: Mapping[str, Any]) -> str:
+    return str(body["spec"]["experimentRef"]["name"])
+
+
+def _belongs(body: Object, record: ApiRecord) -> bool:
+    return any(reference["uid"] == record.owner.uid for reference in body["metadata"].get("ownerReferences", ()))
+
+
+def _looks_own(name: str, body: Object, record: ApiRecord) -> bool:
+    return bool(re.fullmatch(re.escape(record.owner.name) + OWN_TRIAL, name)) or "index" in body["spec"]
+
+
+def _adoption(body: Object, record: ApiRecord) -> Object:
+    """Labels and an owner for a trial that was made by hand."""
+    owners = [*body["metadata"].get("ownerReferences", ()), record.owner.reference]
+    return {
+        "metadata": {
+            "uid": body["metadata"]["uid"],
+            "resourceVersion": body["metadata"]["resourceVersion"],
+            "labels": record.owner.labels("trial"),
+            "ownerReferences": owners,
+        }
+    }

@@ -1,0 +1,59 @@
+"""The operator's parts, wired together from its configuration."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from pfpnas_api.artifacts import ArtifactError, open_store
+from pfpnas_api.bus import BusError, OperatorBus, WorkloadBus
+from pfpnas_api.bus import connect as connect_redis
+from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.kube.announcing import Announcer
+from pfpnas_operator.kube.api import OURS, Api, ApiError
+from pfpnas_operator.kube.config import Config, ConfigError
+from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.rights import Rights, operator_url
+from pfpnas_operator.store.tokens import OPERATOR, BadKey, Key
+
+CALLS: Final = 12
+"""Requests side by side: as many as the default of parallel trials, and no more than an API server likes."""
+
+
+def make_parts(config: Config, api: Api) -> Parts:
+    """Connect everything; Redis and the store may still be away.
+
+    Raises:
+        ConfigError: what the configuration names can't be used.
+    """
+    try:
+        key = Key.read(config.key_file)
+        store = open_store(config.artifacts.address, token=key.token(OPERATOR))
+        client = connect_redis(operator_url(config))
+    except (BadKey, ArtifactError, BusError) as e:
+        raise ConfigError(str(e)) from e
+    users = RedisUsers(client, key)
+    return Parts(
+        config=config,
+        api=api,
+        redis=client,
+        bus=OperatorBus(client),
+        blobs=WorkloadBus(client),
+        store=store,
+        users=users,
+        rights=Rights(api=api, config=config, key=key, users=users, store=store),
+        announcer=Announcer(api),
+        calls=ThreadPoolExecutor(CALLS, thread_name_prefix="calls"),
+    )
+
+
+def see_kinds(api: Api) -> None:
+    """See that the three kinds are installed: watching for what is not there would be silent for ever.
+
+    Raises:
+        ConfigError: they are not, or the API server does not answer.
+    """
+    try:
+        known = api.knows(OURS)
+    except ApiError as e:
+        raise ConfigError(f"the Kubernetes API can't be used: {e}") from e
+    if not known:
+        raise ConfigError("the kinds of pfpnas.io are not installed: helm install pfpnas-crds charts/pfpnas-crds")
