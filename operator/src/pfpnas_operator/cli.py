@@ -11,6 +11,7 @@ from rich.console import Console
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from pfpnas_operator.client.agents import agents
+from pfpnas_operator.client.get import get
 from pfpnas_operator.documents import DocumentError, Documents, cross_check, load
 from pfpnas_operator.local.agent import AgentError, PrivateDataUnreadable, check_target
 from pfpnas_operator.local.baseline import given_baseline
@@ -33,6 +34,7 @@ app = typer.Typer(
     "subnets on private data and private hardware.",
 )
 app.add_typer(agents, name="agents")
+app.add_typer(get, name="get")
 
 Paths = Annotated[list[Path], typer.Argument(help="Files, or folders with *.yaml, as for kubectl apply -f.")]
 Set = Annotated[

@@ -18,14 +18,14 @@ TIMEOUT: Final = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer: `_request_timeout` of every call, for the client has none."""
 
 Kubeconfig = Annotated[
-    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="[default: $KUBECONFIG, else ~/.kube/config]")
+    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, else ~/.kube/config.")
 ]
 Context = Annotated[
-    str | None, typer.Option("--context", metavar="NAME", help="Of the kubeconfig. [default: its current one]")
+    str | None, typer.Option("--context", metavar="NAME", help="Of the kubeconfig. Default: its current one.")
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option("-n", "--namespace", metavar="NS", help="[default: the context's namespace, else default]"),
+    typer.Option("-n", "--namespace", metavar="NS", help="Default: the context's own."),
 ]
 OperatorNamespace = Annotated[
     str, typer.Option("--operator-namespace", metavar="NS", help="Where the chart pfpnas is installed.")
