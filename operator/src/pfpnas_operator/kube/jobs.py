@@ -13,6 +13,7 @@ from pfpnas_operator.reconcile import JobRequest
 CONTAINER: Final = "main"
 KEY_REDIS: Final = "redis-url"
 KEY_TOKEN: Final = "artifacts-token"
+KEY_ADDRESS: Final = "artifacts-address"
 GPU: Final = "nvidia.com/gpu"
 MASTER_PORT: Final = 29400
 

@@ -63,7 +63,12 @@ class Rights:
         self._users[owner.uid] = (pools, now)
 
     def _see_secret(self, owner: Owner, *, own_user: bool) -> None:
-        body = owner_secret(owner, redis_url=self._url(owner, own_user=own_user), token=self.key.token(owner.uid))
+        body = owner_secret(
+            owner,
+            redis_url=self._url(owner, own_user=own_user),
+            token=self.key.token(owner.uid),
+            artifacts=self.config.artifacts.address,
+        )
         if self._secrets.get(owner.uid) == body:
             return
         try:

@@ -3,12 +3,12 @@
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pfpnas_operator.kube.api import Object
-from pfpnas_operator.kube.jobs import KEY_REDIS, KEY_TOKEN
+from pfpnas_operator.kube.jobs import KEY_ADDRESS, KEY_REDIS, KEY_TOKEN
 from pfpnas_operator.kube.owners import Owner
 
 
-def owner_secret(owner: Owner, *, redis_url: str, token: str) -> Object:
-    """The Secret."""
+def owner_secret(owner: Owner, *, redis_url: str, token: str, artifacts: str) -> Object:
+    """The Secret; the store's address is for people, who have no other place to learn it from."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -19,7 +19,7 @@ def owner_secret(owner: Owner, *, redis_url: str, token: str) -> Object:
             "labels": owner.labels(),
             "ownerReferences": [owner.reference],
         },
-        "stringData": {KEY_REDIS: redis_url, KEY_TOKEN: token},
+        "stringData": {KEY_REDIS: redis_url, KEY_TOKEN: token, KEY_ADDRESS: artifacts},
     }
 
 
