@@ -81,7 +81,7 @@ def _mendable(reason: str, records: Records) -> bool:
 
 def _without_failure(status: AnyStatus) -> AnyStatus:
     kept = tuple(c for c in status.conditions if c.type not in ("Failed", "Ready", "Succeeded"))
-    return status.model_copy(update={"conditions": kept, "attempts": {}, "finished_at": None})
+    return status.model_copy(update={"conditions": kept, "attempts": {}, "interruptions": {}, "finished_at": None})
 
 
 def _forget_refusals(folder: RunFolder, records: Records) -> None:

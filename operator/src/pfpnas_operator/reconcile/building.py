@@ -90,9 +90,11 @@ def advance_build(
     """
     pooled = observed.experiment.spec.trial_template.mode == "Pooled"
     manifest = observed.manifests.get(request.uid)
+    if manifest is not None and _measured_by_itself(manifest):
+        return _figures(manifest)
     if manifest is not None:
         pushing = _pushes_pooled if pooled else _pushes_pod
-        if pushing(observed, request, plan, tries=tries, now=now) and not _measured_by_itself(manifest):
+        if pushing(observed, request, plan, tries=tries, now=now):
             return Building(tries=tries)
         return _settled(manifest)
     advance = _advance_pooled if pooled else _advance_pod
@@ -126,8 +128,6 @@ def _measured_by_itself(manifest: Manifest) -> bool:
 
 
 def _settled(manifest: Manifest) -> BuildOutcome:
-    if _measured_by_itself(manifest):
-        return _figures(manifest)
     if manifest.outcome == "Done" and "model" in manifest.artifacts:
         return Built(
             artifact=manifest.artifacts["model"],

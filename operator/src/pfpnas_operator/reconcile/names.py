@@ -1,11 +1,12 @@
 """Names and uids of children: deterministic, so that every create is safe to repeat."""
 
 import hashlib
+from collections.abc import Set
 
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_api.messages import BuildRequest
 
-OWN_TRIAL = r"-(\d{5,}|w[0-9a-f]{8})"
+OWN_TRIAL = r"-(\d{5,}(-\d+)?|w[0-9a-f]{8})"
 """How the names of a search's own trials end, after its name: the tuner's index, or the hash of a warm start."""
 
 
@@ -34,9 +35,13 @@ def build_job(experiment: NASExperiment, request: BuildRequest) -> str:
     return f"{experiment.metadata.name}-{request.uid.rsplit('-', 1)[-1][:8]}-{request.attempt}"
 
 
-def trial(experiment: NASExperiment, index: int) -> str:
-    """Name of the tuner's trial of an index."""
-    return f"{experiment.metadata.name}-{index:05d}"
+def trial(experiment: NASExperiment, index: int, *, taken: Set[str] = frozenset()) -> str:
+    """Name of the tuner's trial of an index; another one where somebody made a trial of this name by hand."""
+    name, number = f"{experiment.metadata.name}-{index:05d}", 1
+    while name in taken:
+        number += 1
+        name = f"{experiment.metadata.name}-{index:05d}-{number}"
+    return name
 
 
 def warm_trial(experiment: NASExperiment, architecture: str) -> str:

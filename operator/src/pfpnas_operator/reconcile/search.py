@@ -7,7 +7,6 @@ from datetime import datetime
 from pfpnas_api.kinds import (
     LocalReference,
     Metadata,
-    NASExperiment,
     Trial,
     TrialSpec,
     TrialStatus,
@@ -79,7 +78,7 @@ def _draw(
             break
         if suggestion.architecture is None:
             return _exhausted(suggestion, created)
-        trial = _trial(observed.experiment, suggestion, suggestion.architecture, now)
+        trial = _trial(observed, suggestion, suggestion.architecture, now)
         created.append(trial)
         plan.create_trials.append(trial)
     if free and observed.log.asked < first + free:
@@ -110,9 +109,11 @@ def _exhausted(suggestion: Suggestion, created: list[Trial]) -> SearchState:
     return SearchState(over=reason, message=message, created=tuple(created))
 
 
-def _trial(experiment: NASExperiment, suggestion: Suggestion, architecture: str, now: datetime) -> Trial:
+def _trial(observed: ExperimentObserved, suggestion: Suggestion, architecture: str, now: datetime) -> Trial:
+    experiment = observed.experiment
+    name = names.trial(experiment, suggestion.index, taken=observed.reserved)
     return Trial(
-        metadata=Metadata(name=names.trial(experiment, suggestion.index), namespace=experiment.metadata.namespace),
+        metadata=Metadata(name=name, namespace=experiment.metadata.namespace),
         spec=TrialSpec(
             experiment_ref=LocalReference(name=experiment.metadata.name),
             architecture=architecture,

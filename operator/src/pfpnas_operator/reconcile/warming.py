@@ -132,7 +132,7 @@ def warm_trials(
         return ()
     there = summary.warmed | {trial.metadata.name for trial in active}
     made = (_trial(experiment, architecture, now) for architecture in offered(observed).chosen)
-    return tuple(trial for trial in made if trial.metadata.name not in there)
+    return tuple(trial for trial in made if trial.metadata.name not in there | observed.reserved)
 
 
 def _trial(experiment: NASExperiment, architecture: str, now: datetime) -> Trial:

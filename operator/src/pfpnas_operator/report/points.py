@@ -115,7 +115,7 @@ def _reason(trial: Trial) -> str | None:
     if failed is not None and failed.status == "True":
         return failed.reason
     succeeded = find_condition(trial.status.conditions, "Succeeded")
-    return succeeded.message or None if succeeded else None
+    return succeeded.message or None if succeeded and succeeded.status == "True" else None
 
 
 def standard_error(metrics: TrialMetrics) -> float | None:
