@@ -1,8 +1,12 @@
-{{/* What the operator may do in a namespace that it watches, verb by verb. Secrets it can make and remove, never read. */}}
+{{/* What the operator may do in a namespace that it watches, verb by verb. Secrets it can make and change, never read. */}}
 {{- define "pfpnas.rules" -}}
 - apiGroups: [pfpnas.io]
   resources: [supernets, nasexperiments, trials]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
+# The finalizer of a Supernet that is in use; a Trial made by hand becomes its experiment's child.
+- apiGroups: [pfpnas.io]
+  resources: [supernets, trials]
+  verbs: [patch]
 - apiGroups: [pfpnas.io]
   resources: [trials]
   verbs: [create]
@@ -15,18 +19,18 @@
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, delete]
 # Why a Job's pod waits, and how it ended. Its log stays closed.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list]
 # By which the pods of a distributed training find one another.
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, delete]
+  verbs: [create, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [create, patch, delete]
+  verbs: [create, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

@@ -1,11 +1,18 @@
 """Least privilege, as the charts render it: rights, pods, tokens, traffic."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pfpnas_operator.kube.api
 from support.charts import RENDERINGS, Document, Rendering, containers, of_kind, pods, rendered
+
+KINDS = ("supernets", "nasexperiments", "trials")
+CALL = re.compile(r"api\.(get|list|create|merge|delete)\(\s*([A-Z_]+),")
+"""A request of the operator, as its code writes it."""
 
 every_rendering = pytest.mark.parametrize("rendering", RENDERINGS, ids=lambda one: one.name)
 SAFE_VOLUMES = {
@@ -37,7 +44,30 @@ def test_rights_are_listed_one_by_one(rendering: Rendering) -> None:
 @every_rendering
 def test_secrets_are_made_and_removed_never_read(rendering: Rendering) -> None:
     verbs = {verb for rule in _rules(rendered(rendering)) if "secrets" in rule["resources"] for verb in rule["verbs"]}
-    assert verbs <= {"create", "patch", "delete"}
+    assert verbs <= {"create", "patch"}
+
+
+def test_rights_are_those_that_the_operators_code_uses() -> None:
+    (default,) = (one for one in RENDERINGS if one.name == "default")
+    granted = {
+        (verb, resource)
+        for rule in _rules(rendered(default))
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    watched = {(verb, kind) for verb in ("list", "watch") for kind in (*KINDS, "jobs")}
+    owners = {("update", f"{kind}/finalizers") for kind in KINDS}
+    statuses = {("patch", f"{kind}/status") for kind in KINDS}
+    assert granted == _used() | watched | owners | statuses
+
+
+def _used() -> set[tuple[str, str]]:
+    """(verb, resource) of the calls that name their resource."""
+    package = Path(pfpnas_operator.kube.api.__file__).parent
+    texts = [path.read_text() for path in package.glob("*.py") if path.name != "api.py"]
+    calls = [found for text in texts for found in CALL.findall(text)]
+    verbs = {"merge": "patch"}
+    return {(verbs.get(verb, verb), getattr(pfpnas_operator.kube.api, place).plural) for verb, place in calls}
 
 
 @every_rendering
