@@ -75,6 +75,10 @@ class BadArchitecture(BadInput):
     """The architecture is at fault, not the experiment."""
 
 
+class Unreachable(Exception):  # noqa: N818 - reads as the state it names
+    """Something outside can't be reached now; another attempt may. The message is all that is said; exit code 1."""
+
+
 class Interrupted(Exception):  # noqa: N818 - reads as the state it names
     """Told to stop before the end; another attempt goes on from the last checkpoint. The job exits with 75."""
 
@@ -240,7 +244,7 @@ def run_job(
     except BadInput as e:
         complain(e.message)
         return EXIT_BAD_INPUT
-    except ArtifactError as e:
+    except (ArtifactError, Unreachable) as e:
         complain(str(e))
         return EXIT_FAILED
     except Exception as e:  # the edge of the process: nothing else may leave it

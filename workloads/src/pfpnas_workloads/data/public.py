@@ -65,13 +65,14 @@ def load(spec: DatasetSpec, *, store: ArtifactStore, side: int) -> PublicData:
     """The public data set of `spec`.
 
     Args:
-        spec: Format and place: a folder or file, ``file://…``, or ``sha256:…``, an artifact of `store` (the .npz
-            itself, or a tar of what the folder would hold).
+        spec: Format and place, see `places.find`: a folder or file, ``file://…``, ``sha256:…``, an artifact of `store`,
+            or a place in an object store or on a web server (the .npz itself, or a tar of what the folder would hold).
         store: Where artifacts are.
         side: Pixels a side to which photographs of any size (ImageFolder) are brought; other formats keep theirs.
 
     Raises:
         DataError: The data are missing, truncated or of another form.
+        Unreachable: They can't be read now.
     """
     if spec.format == "Shapes":
         return _public(*_drawn(spec.shapes or ShapesSpec()), natural=False)

@@ -31,7 +31,7 @@ def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.m
     Raises:
         BadInput: The data are missing or damaged, there are more ranks than images, or the training diverged.
         Interrupted: Some rank was told to stop, or is gone; a checkpoint is kept.
-        ConnectionError: The other ranks were not found.
+        Unreachable: The other ranks were not found, or the data can't be read now.
     """
     keep_freed_memory()
     started, device = clock(), choose_device()

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pfpnas_workloads.runtime import Interrupted
+from pfpnas_workloads.runtime import Interrupted, Unreachable
 
 LONGEST_SILENCE: Final = timedelta(minutes=20)
 """After which the others are taken as gone. One that ends closes its connections, which is seen at once; this is for a
@@ -114,7 +114,7 @@ def joined(device: torch.device, *, environ: Mapping[str, str] = os.environ) -> 
     """This process among those that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT); else alone.
 
     Raises:
-        ConnectionError: The others were not found.
+        Unreachable: The others were not found.
     """
     world = int(environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -125,7 +125,7 @@ def joined(device: torch.device, *, environ: Mapping[str, str] = os.environ) -> 
         dist.init_process_group(backend, timeout=LONGEST_SILENCE)
     except (RuntimeError, ValueError) as e:
         place = f"{environ.get('MASTER_ADDR')}:{environ.get('MASTER_PORT')}"
-        raise ConnectionError(f"the {world} workers did not find one another at {place} ({backend}): {e}") from e
+        raise Unreachable(f"the {world} workers did not find one another at {place} ({backend}): {e}") from e
     try:
         yield Ranks(rank=dist.get_rank(), world=world, device=device)
     finally:

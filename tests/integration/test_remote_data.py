@@ -1,0 +1,132 @@
+"""Public data on a web server and in a bucket, both real servers of this machine."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.kinds.supernet import DatasetSpec
+from pfpnas_workloads.data import DataError, PublicData, load
+from pfpnas_workloads.runtime import Unreachable
+
+DEADLINE_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def serving(*module: str, cwd: Path) -> Iterator[str]:
+    """A server's ``host:port``, for the length of the block; its module takes the port last."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module, str(port)], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            assert process.poll() is None
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``a.npz``, ``tree/<class>/*.png`` and ``tree.tar``."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    np.savez(folder / "a.npz", images=rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), labels=np.arange(40) % 4)
+    for label in ("cat", "dog"):
+        (folder / "tree" / label).mkdir(parents=True)
+        for n in range(4):
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "tree" / label / f"{n}.png")
+    with tarfile.open(folder / "tree.tar", "w") as archive:
+        for part in (folder / "tree").iterdir():
+            archive.add(part, part.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def web(files: Path) -> Iterator[str]:
+    with serving("http.server", "--bind", "127.0.0.1", cwd=files) as place:
+        yield f"http://{place}"
+
+
+@pytest.fixture(scope="module")
+def bucket(files: Path) -> Iterator[str]:
+    """A bucket with the same files, and the variables by which its clients find it."""
+    with serving("moto.server", "-p", cwd=files) as place, pytest.MonkeyPatch.context() as patch:
+        variables = {"AWS_ENDPOINT_URL": f"http://{place}", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        buckets = fsspec.filesystem("s3")
+        buckets.mkdir("models")
+        buckets.put([str(files / "a.npz"), str(files / "tree.tar")], ["models/a.npz", "models/tree.tar"])
+        for path in (files / "tree").rglob("*.png"):
+            buckets.put_file(str(path), f"models/{path.relative_to(files)}")
+        yield "s3://models"
+
+
+def read(spec: dict[str, str], folder: Path) -> PublicData:
+    return load(DatasetSpec.model_validate(spec), store=FolderStore(folder / "store"), side=16)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where downloads go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("place", ["web", "bucket"])
+def test_a_file_and_a_tar_are_read_from_elsewhere_and_gone_afterwards(
+    request: pytest.FixtureRequest, place: str, tmp_path: Path, temporary: Path
+) -> None:
+    base = request.getfixturevalue(place)
+    arrays = read({"format": "NPZ", "uri": f"{base}/a.npz"}, tmp_path)
+    assert len(arrays.train_images) + len(arrays.validation_images) == 40
+    tree = read({"format": "ImageFolder", "uri": f"{base}/tree.tar"}, tmp_path)
+    assert tree.classes == 2
+    assert tree.train_images[tree.train_labels].shape[1:] == (3, 16, 16)  # decoded only now
+    del arrays, tree
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_prefix_of_a_bucket_is_a_folder(bucket: str, tmp_path: Path, temporary: Path) -> None:
+    tree = read({"format": "ImageFolder", "uri": f"{bucket}/tree/"}, tmp_path)
+    assert (tree.classes, len(tree.train_images) + len(tree.validation_images)) == (2, 8)
+
+
+@pytest.mark.parametrize(("place", "name"), [("web", "none.npz"), ("bucket", "none.npz"), ("bucket", "tree")])
+def test_what_is_not_there_is_named_and_leaves_nothing(
+    request: pytest.FixtureRequest, place: str, name: str, tmp_path: Path, temporary: Path
+) -> None:
+    uri = f"{request.getfixturevalue(place)}/{name}"
+    with pytest.raises(DataError, match=rf"dataset\.uri {uri}: (nothing is there|is a folder)"):
+        read({"format": "NPZ", "uri": uri}, tmp_path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_server_that_is_away_is_no_fault_of_the_document(tmp_path: Path, temporary: Path) -> None:
+    with pytest.raises(Unreachable, match=r"dataset\.uri http://127\.0\.0\.1:1/a\.npz: can't be read"):
+        read({"format": "NPZ", "uri": "http://127.0.0.1:1/a.npz"}, tmp_path)
+    assert os.listdir(temporary) == []
