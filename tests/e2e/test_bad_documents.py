@@ -17,15 +17,37 @@ from cluster.shell import CommandError
 
 CORPUS = [json.loads(line) for line in (ROOT / "tests/unit/documents/bad_documents.jsonl").read_text().splitlines()]
 
-NOT_THE_SERVERS: dict[str, str] = {}
-"""Case → why the API server takes the document, or never gets to see it."""
+_YAML = "kubectl reads YAML in its own way, and the server sees what it made of it"
+_ELSEWHERE = "what is missing may come later: the operator waits, and says so in a condition"
+
+NOT_THE_SERVERS = {
+    "bool-word": _YAML,
+    "octal": _YAML,
+    "exponent": _YAML,
+    "underscore": _YAML,
+    "duplicate-key": _YAML,
+    "merge": _YAML,
+    "infinity": _YAML,
+    "tab": _YAML,
+    "unclosed": _YAML,
+    "colon": _YAML,
+    "not-a-mapping": _YAML,
+    "plain-text": _YAML,
+    "unknown-ref": _ELSEWHERE,
+    "trial-ref": _ELSEWHERE,
+    "same-name": "applying a second document of a name changes the first: that is what apply is for",
+    "wrong-version": "a version that is not served is no address to send it to",
+    "s3": "on one machine only: in a cluster data sets lie in buckets",
+}
+"""Case → why the API server takes the document, never gets to see it, or names no field of it."""
 
 
 def field_of(says: str) -> str:
     """The last name in the path of the field that a message is about, such as maxTrials."""
     parts = says.split(": ")
-    path = next((part for part in parts[1:] if part.startswith(("spec", "metadata", "kind", "apiVersion"))), "")
-    return re.sub(r"\[[^]]*\]", "", path).rpartition(".")[2]
+    path = parts[2] if parts[1][0].isupper() else parts[1]
+    in_a_map = re.sub(r"\.[^.]*\.\[key\]$", "", path)
+    return re.sub(r"\[[^]]*\]", "", in_a_map).rpartition(".")[2]
 
 
 def refusal(cluster: Cluster, namespace: str, document: str) -> str | None:
@@ -48,17 +70,18 @@ def test_every_bad_document_is_refused_naming_its_field(cluster: Cluster, namesp
     unnamed = {
         entry["case"]: words
         for entry, words in zip(cases, said, strict=True)
-        if words is not None and field_of(entry["says"][0]) not in words
+        if words is not None and not any(field_of(says) in words for says in entry["says"])
     }
     assert unnamed == {}
     assert len(cases) >= 40
 
 
 @pytest.mark.usefixtures("crds")
-@pytest.mark.parametrize("case", sorted(NOT_THE_SERVERS))
-def test_what_the_server_cannot_know_is_still_so(cluster: Cluster, namespace: str, case: str) -> None:
-    entry = next(entry for entry in CORPUS if entry["case"] == case)
+def test_what_is_not_the_servers_is_still_so(cluster: Cluster, namespace: str) -> None:
+    cases = [entry for entry in CORPUS if entry["case"] in NOT_THE_SERVERS]
 
-    said = refusal(cluster, namespace, entry["document"])
+    said = {entry["case"]: refusal(cluster, namespace, entry["document"]) for entry in cases}
 
-    assert said is None or field_of(entry["says"][0]) not in said, "the server knows: take it off the list"
+    by_server = [case for case, words in said.items() if words is not None and "is invalid: spec" in words]
+    assert by_server == [], "the server knows: take them off the list"
+    assert said.keys() == NOT_THE_SERVERS.keys()

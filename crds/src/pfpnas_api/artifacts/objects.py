@@ -43,8 +43,9 @@ class FsspecStore(ArtifactStore):
         self.address = address.rstrip("/")
         try:
             core = importlib.import_module("fsspec.core")
-            # Others write too: what a listing said a moment ago doesn't hold.
-            self._files, root = core.url_to_fs(self.address, use_listings_cache=False)
+            # Others write too: what a listing said a moment ago doesn't hold. And the environment says where and who,
+            # which fsspec's cache of file systems doesn't look at.
+            self._files, root = core.url_to_fs(self.address, use_listings_cache=False, skip_instance_cache=True)
         except ImportError as e:
             raise ArtifactError(f"artifact store {address}: needs pip install 'pfpnas-api[{extra}]' ({e})") from e
         except Exception as e:  # each provider's package has exceptions of its own
@@ -55,8 +56,7 @@ class FsspecStore(ArtifactStore):
         digest = hashlib.sha256(content).hexdigest()
         place = self._artifact(digest)
         if not self._is_fresh(place, size=len(content)):
-            with self._doing(f"write {place}"):
-                self._files.pipe_file(place, content)
+            self._write(place, content)
         return ArtifactRef(sha256=digest, size=len(content))
 
     def get(self, digest: str) -> bytes:  # noqa: D102
@@ -84,9 +84,7 @@ class FsspecStore(ArtifactStore):
                 yield digest, _modified(info)
 
     def write_ref(self, name: str, value: dict[str, Any]) -> None:  # noqa: D102
-        place = self._ref(name)
-        with self._doing(f"write {place}"):
-            self._files.pipe_file(place, encode_ref(value))
+        self._write(self._ref(name), encode_ref(value))
 
     def delete_ref(self, name: str) -> None:  # noqa: D102
         self._remove(self._ref(name))
@@ -108,6 +106,13 @@ class FsspecStore(ArtifactStore):
 
     def _ref(self, name: str) -> str:
         return f"{self._root}/{ref_path(name)}"
+
+    def _write(self, place: str, content: bytes) -> None:
+        try:
+            with self._doing(f"write {place}"):
+                self._files.pipe_file(place, content)
+        except FileNotFoundError as e:
+            raise ArtifactError(f"artifact store {self.address}: can't write {place}: {e}: make the bucket") from e
 
     def _read(self, place: str) -> bytes | None:
         try:

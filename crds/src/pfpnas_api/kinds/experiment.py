@@ -49,6 +49,16 @@ _LIMIT_RULES: Final[list[JsonValue]] = [
 ]
 
 
+_NO_ZERO: Final[list[JsonValue]] = [
+    {
+        "rule": f"!has(self.{field}) || !self.{field}.matches(r'^[0.]+[^0-9.]*$')",
+        "message": "a limit of 0 can't be met by any model",
+        "fieldPath": f".{field}",
+    }
+    for field in ("max", "min", "maxRelative")
+]
+
+
 def _unit_rules() -> list[JsonValue]:
     """One rule a family of quantities: the API server, too, says which units a metric takes."""
     families: dict[str, list[str]] = {}
@@ -60,6 +70,7 @@ def _unit_rules() -> list[JsonValue]:
             "rule": f"!(self.metric in {metrics}) || !has(self.{field}) || "
             f"self.{field}.matches(r'{quantities[name].pattern}')",
             "message": f"{', '.join(metrics)}: {quantities[name].allowed}",
+            "fieldPath": f".{field}",
         }
         for name, metrics in families.items()
         for field in ["min" if "Throughput" in metrics else "max"]
@@ -107,7 +118,7 @@ class TargetSpec(Model):
 class Constraint(Model):
     """A limit on one metric: exactly one of max, min and maxRelative."""
 
-    model_config = {"json_schema_extra": {"x-kubernetes-validations": [*_LIMIT_RULES, *_unit_rules()]}}
+    model_config = {"json_schema_extra": {"x-kubernetes-validations": [*_LIMIT_RULES, *_NO_ZERO, *_unit_rules()]}}
 
     metric: MetricName
     """What is limited."""

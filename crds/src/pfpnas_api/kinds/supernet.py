@@ -25,6 +25,9 @@ _ALL_SMALL_OR_LARGE: JsonDict = {
 }
 
 
+_EACH_ONCE: JsonDict = {"x-kubernetes-list-type": "set"}
+
+
 class SearchSpaceSpec(Model):
     """The space of subnets. Immutable, since the weights belong to it."""
 
@@ -34,13 +37,13 @@ class SearchSpaceSpec(Model):
     """The table of stages."""
     width_multiplier: Annotated[Decimal, Between(0.1, 2)] = "1.0"
     """Factor of all channel counts, 0.1 to 2.0; results are multiples of 8."""
-    kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, max_length=3)] = (3, 5, 7)
+    kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=3)] = (3, 5, 7)
     """Kernel sizes of the depth-wise convolutions: odd, 3 to 7."""
-    expand_ratios: Annotated[tuple[ExpandRatio, ...], Field(min_length=1, max_length=8)] = (3, 4, 6)
+    expand_ratios: Annotated[tuple[ExpandRatio, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=8)] = (3, 4, 6)
     """Expand ratios of the inverted residual blocks."""
-    depths: Annotated[tuple[Depth, ...], Field(min_length=1, max_length=8)] = (2, 3, 4)
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=8)] = (2, 3, 4)
     """Blocks a stage."""
-    resolutions: Annotated[tuple[Resolution, ...], Field(min_length=1, max_length=16)] = (32,)
+    resolutions: Annotated[tuple[Resolution, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=16)] = (32,)
     """Side of the input in pixels."""
 
     @model_validator(mode="after")
@@ -85,6 +88,22 @@ class DatasetSpec(Model):
         "json_schema_extra": {
             "x-kubernetes-validations": [
                 {"rule": "self.format == 'Shapes' || has(self.uri)", "message": "uri is required: where the data are"},
+                {
+                    "rule": "!has(self.uri) || !self.uri.startsWith('file://') || self.uri.startsWith('file:///')",
+                    "message": "a file address has three slashes, such as file:///data/cifar10",
+                    "fieldPath": ".uri",
+                },
+                {
+                    "rule": "!has(self.uri) || !self.uri.startsWith('sha256:') "
+                    "|| self.uri.matches('^sha256:[0-9a-f]{64}$')",
+                    "message": "sha256: is followed by 64 hexadecimal digits in lower case",
+                    "fieldPath": ".uri",
+                },
+                {
+                    "rule": r"!has(self.uri) || !self.uri.matches('[\\x00-\\x1f\\x7f]')",
+                    "message": "control characters are not allowed in it",
+                    "fieldPath": ".uri",
+                },
                 {"rule": "self.format == 'Shapes' || !has(self.shapes)", "message": "shapes belongs to format Shapes"},
             ]
         }
