@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.kinds import ArtifactRef
 from pfpnas_api.messages import BuildRequest
 from pfpnas_api.spaces import SearchSpace
@@ -29,7 +29,7 @@ class Trained:
         return BuildRequest.model_validate({"uid": uid} | defaults | parts | fields)
 
 
-def put_supernet(store: FolderStore, *, seed: int = 0, images: int = 96) -> Trained:
+def put_supernet(store: ArtifactStore, *, seed: int = 0, images: int = 96) -> Trained:
     """Put a supernet with random weights and random images into the store."""
     generator = torch.Generator().manual_seed(seed)
     supernet = Supernet(SPACE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), generator=generator)

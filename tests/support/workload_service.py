@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_JOB, ENV_REDIS
+from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_ARTIFACTS_TOKEN, ENV_JOB, ENV_REDIS
 from pfpnas_api.kinds.common import Model
 
 DEADLINE_SECONDS = 90.0
@@ -72,19 +72,17 @@ class WorkloadProcess:
 def workload(
     *arguments: str,
     job: Model | None = None,
-    store: Path,
+    store: Path | str,
     redis_url: str | None = None,
-    index: int | None = None,
+    token: str | None = None,
+    folder: Path | None = None,
 ) -> Iterator[WorkloadProcess]:
-    """A workload's process for the length of the block; its log lies beside the store.
-
-    With an index it is one pod of an Indexed Job.
-    """
+    """A workload's process for the length of the block; its log lies in the folder, or beside a store that is one."""
     environ = {ENV_ARTIFACTS: str(store)}
+    environ |= {} if token is None else {ENV_ARTIFACTS_TOKEN: token}
     environ |= {} if redis_url is None else {ENV_REDIS: redis_url}
-    environ |= {} if index is None else {"JOB_COMPLETION_INDEX": str(index)}
     environ |= {} if job is None else {ENV_JOB: job.model_dump_json(by_alias=True)}
-    process = WorkloadProcess(list(arguments), environ, store.parent / "workload.log")
+    process = WorkloadProcess(list(arguments), environ, (folder or Path(store).parent) / "workload.log")
     try:
         yield process
     finally:
