@@ -165,7 +165,10 @@ class JobBuilder:
             return ["python", "-m", "pfpnas_workloads"]
         processes = self._resources(request).limits.get(GPU, "1")
         return [
-            "torchrun",
+            # torchrun with the exit codes of what it runs; its own is 1 whatever they say.
+            "python",
+            "-m",
+            "pfpnas_workloads.torchrun",
             f"--nnodes={self.owner.workers}",
             f"--nproc-per-node={processes}",
             "--node-rank=$(JOB_COMPLETION_INDEX)",
