@@ -11,7 +11,7 @@ TRUE: Literal["True"] = "True"
 FALSE: Literal["False"] = "False"
 
 MESSAGE_LIMIT = 1024
-"""The API's own limit on a condition's message."""
+"""Bytes of a condition's message: the API's own limit is as many characters, and a status has to stay small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Stamp:
             type=kind,
             status=status,
             reason=reason,
-            message=message[:MESSAGE_LIMIT],
+            message=message.encode()[:MESSAGE_LIMIT].decode(errors="ignore"),
             last_transition_time=self.now,
             observed_generation=self.generation,
         )

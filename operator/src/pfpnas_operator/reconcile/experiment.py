@@ -10,6 +10,7 @@ from pfpnas_operator.reconcile.counting import count
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
 from pfpnas_operator.reconcile.ending import fail, finale, reopen, rest
 from pfpnas_operator.reconcile.finale import evaluation_build
+from pfpnas_operator.reconcile.fitting import fitted
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.patience import gives_up, state_of
 from pfpnas_operator.reconcile.plan import Plan
@@ -46,6 +47,7 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
     _decide(cycle)
     if not is_true(cycle.status.conditions, "Succeeded"):
         cycle.put("Succeeded", FALSE, *state_of(cycle.status))
+    cycle.status = fitted(cycle.status)
     # Trials that finish at the same time finish in the order of their names, here as in what is read again later.
     cycle.plan.trial_status = dict(sorted(cycle.plan.trial_status.items()))
     if cycle.status != status:
