@@ -1,7 +1,6 @@
 """What kopf calls: each handler puts a value away, or wakes who cares."""
 
 import asyncio
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,13 +18,14 @@ from pfpnas_operator.kube.jobviews import JobRecord, owner_of, record_of
 from pfpnas_operator.kube.owners import LABEL_MANAGED, MANAGER
 from pfpnas_operator.kube.starting import make_parts, see_kinds
 
-OURS = {"labels": {LABEL_MANAGED: MANAGER}}
+OURS = {LABEL_MANAGED: MANAGER}
 
 
 @kopf.on.startup()
-async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, jobs_by_owner: Any, **_: Any) -> None:
+async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **known: Any) -> None:
     """Settings, connections, and whoever waits for events."""
     our.apply(settings)
+    our.quieten()
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(our.THREADS, thread_name_prefix="cycles")
     try:
@@ -34,13 +34,12 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, jobs_by_owner:
         parts = await loop.run_in_executor(threads, make_parts, read_config(), api)
     except (ConfigError, ApiError) as e:
         raise kopf.PermanentError(str(e)) from e
-    memo.hub = Hub(parts, jobs=jobs_by_owner, threads=threads, loop=loop)
+    memo.hub = Hub(parts, jobs=known["jobs_by_owner"], threads=threads, loop=loop)
     memo.bells = BellReader(parts.redis, memo.hub)
     memo.housekeeper = Housekeeper(memo.hub, threads=threads, loop=loop)
     memo.bells.start()
     memo.housekeeper.start()
     metrics.serve()
-    logging.getLogger("pfpnas_operator").setLevel(logging.INFO)
 
 
 @kopf.on.cleanup()
@@ -64,14 +63,14 @@ async def probe_watch(memo: kopf.Memo, **_: Any) -> str:
     return watch
 
 
-@kopf.index("batch", "v1", "jobs", **OURS)
+@kopf.index("batch", "v1", "jobs", labels=OURS)
 def jobs_by_owner(body: kopf.Body, **_: Any) -> dict[str, JobRecord]:
     """Jobs by the uid of who owns them."""
     owner = owner_of(body)
     return {owner: record_of(body)} if owner else {}
 
 
-@kopf.on.event("batch", "v1", "jobs", **OURS)
+@kopf.on.event("batch", "v1", "jobs", labels=OURS)
 async def job_seen(body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:
     """A Job changed."""
     memo.hub.seen_job(owner_of(body))

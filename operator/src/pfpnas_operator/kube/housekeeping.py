@@ -151,7 +151,7 @@ class Housekeeper:
 
     def _is_new(self, body: Object) -> bool:
         metadata = body["metadata"]
-        return self._hub.generation_of(metadata["uid"]) < metadata.get("generation", 1)
+        return self._hub.generation_of(metadata["uid"]) < int(metadata.get("generation", 1))
 
     def _tell_orphans(self) -> None:
         """A condition on Trials whose experiment isn't there."""

@@ -1,4 +1,4 @@
-"""Sweeping Redis: keys and tasks of owners that are gone. Losing a key costs time only; none is taken at first sight."""
+"""Sweeping Redis: keys and tasks of owners that are gone. None is taken at first sight, and none is a loss."""
 
 import re
 from collections.abc import Collection

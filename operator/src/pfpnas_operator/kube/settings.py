@@ -43,3 +43,9 @@ def apply(settings: kopf.OperatorSettings) -> None:
     settings.networking.trust_env = False
     # A pod is killed after 30 s of grace.
     settings.process.ultimate_exiting_timeout = 20
+
+
+def quieten() -> None:
+    """A line an event and a line a probe would hide what is decided."""
+    for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)

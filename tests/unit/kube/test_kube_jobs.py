@@ -1,0 +1,191 @@
+"""Builders of Jobs: what every pod has, and what workloads, templates and queues change."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pfpnas_api.jobs import EXIT_BAD_INPUT, FitPredictorJob, PretrainJob, TrialJob, TrialWorkerJob
+from pfpnas_api.kinds.pods import PodTemplate
+from pfpnas_operator.kube.config import Config
+from pfpnas_operator.kube.jobs import JobBuilder
+from pfpnas_operator.kube.owners import Owner
+from pfpnas_operator.reconcile import JobRequest
+from support.reconcile_builders import artifact, make_experiment, make_supernet
+
+CONFIG = Config.model_validate(
+    {
+        "redis": {"url": "redis://operator@redis:6379/0"},
+        "artifacts": {"address": "http://artifacts:8080"},
+        "keyFile": "/etc/pfpnas/key",
+        "images": {"workloads": "registry/workloads:1", "pullSecrets": ["pull"]},
+        "resources": {"trial": {"limits": {"cpu": "1"}}, "pretrain": {"limits": {"cpu": "4"}}},
+    }
+)
+
+
+def owner(**fields: Any) -> Owner:
+    values: dict[str, Any] = {
+        "kind": "Supernet",
+        "namespace": "team-a",
+        "name": "net",
+        "uid": "u-1",
+        "template": PodTemplate(),
+        "queue": None,
+        "image": None,
+        "workers": 1,
+    }
+    return Owner(**(values | fields))
+
+
+def request(workload: Any = "pretrain") -> JobRequest:
+    spec = make_supernet().spec
+    model = artifact("checkpoint")
+    documents = {
+        "pretrain": PretrainJob(uid="u-1-pretrain", spec=spec),
+        "fit-predictor": FitPredictorJob(uid="u-1-predictor", spec=spec, checkpoint=model, calibration=model),
+        "trial": TrialJob(
+            uid="u-1-abc", pool="dev", architecture="a", checkpoint=model, calibration=model, experiment="u-1"
+        ),
+        "trial-worker": TrialWorkerJob(uid="u-1-worker", experiment="u-1"),
+    }
+    return JobRequest(name=f"net-{workload}", workload=workload, document=documents[workload])  # type: ignore[arg-type]
+
+
+def build(workload: str = "pretrain", *, config: Config = CONFIG, **fields: Any) -> dict[str, Any]:
+    return JobBuilder(config, owner(**fields)).build(request(workload))
+
+
+def pod(job: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def container(job: dict[str, Any]) -> dict[str, Any]:
+    (only,) = pod(job)["containers"]
+    return dict(only)
+
+
+@pytest.mark.parametrize("workload", ["pretrain", "fit-predictor", "trial", "trial-worker"])
+def test_every_pod_passes_the_restricted_profile(workload: str) -> None:
+    job = build(workload)
+    assert pod(job)["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container(job)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert pod(job)["automountServiceAccountToken"] is False
+    assert {"name": "tmp", "mountPath": "/tmp"} in container(job)["volumeMounts"]
+
+
+@pytest.mark.parametrize("workload", ["pretrain", "fit-predictor", "trial", "trial-worker"])
+def test_bad_input_fails_at_once_and_disruption_does_not_count(workload: str) -> None:
+    first, second = build(workload)["spec"]["podFailurePolicy"]["rules"]
+    assert (first["action"], first["onExitCodes"]["values"]) == ("FailJob", [EXIT_BAD_INPUT])
+    assert (second["action"], second["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert pod(build(workload))["restartPolicy"] == "Never"
+
+
+def test_the_reconciler_tries_again_and_not_the_job() -> None:
+    assert build("pretrain")["spec"]["backoffLimit"] == 0
+    assert build("trial-worker", workers=4)["spec"]["backoffLimit"] > 0
+
+
+def test_the_document_is_in_the_environment_and_nothing_is_expanded_in_it() -> None:
+    template = PodTemplate()
+    made = JobBuilder(CONFIG, owner(template=template))
+    text = "a$(PFPNAS_REDIS_URL)b"
+    asked = request("trial")
+    document = asked.document.model_copy(update={"architecture": text})
+    job = made.build(JobRequest(name="n", workload="trial", document=document))  # type: ignore[arg-type]
+    (value,) = [one["value"] for one in container(job)["env"] if one["name"] == "PFPNAS_JOB"]
+    assert "$$(PFPNAS_REDIS_URL)" in value
+    assert json.loads(value.replace("$$(", "$("))["architecture"] == text
+
+
+def test_credentials_come_from_the_owners_secret() -> None:
+    secrets = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container(build())["env"] if "valueFrom" in one}
+    assert secrets["PFPNAS_REDIS_URL"] == {"name": "net-sn-pfpnas", "key": "redis-url"}
+    assert secrets["PFPNAS_ARTIFACTS_TOKEN"]["name"] == "net-sn-pfpnas"
+
+
+def test_children_are_found_and_taken_away_with_their_owner() -> None:
+    metadata = build()["metadata"]
+    assert metadata["labels"]["pfpnas.io/owner"] == "u-1"
+    assert metadata["annotations"] == {"pfpnas.io/job": "u-1-pretrain"}
+    (reference,) = metadata["ownerReferences"]
+    assert (reference["uid"], reference["controller"], reference["blockOwnerDeletion"]) == ("u-1", True, True)
+
+
+def test_a_queue_is_a_label_on_a_job_that_waits() -> None:
+    job = build(queue="gpu-team-a")
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-team-a"
+    assert job["spec"]["suspend"] is True
+    assert build()["spec"]["suspend"] is False
+
+
+def test_a_template_goes_before_the_defaults_and_never_over_our_labels() -> None:
+    template = PodTemplate.model_validate(
+        {
+            "resources": {"limits": {"nvidia.com/gpu": 2}},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "gpu", "operator": "Exists"}],
+            "labels": {"team": "a"},
+            "priorityClassName": "low",
+        }
+    )
+    job = build(template=template)
+    assert container(job)["resources"]["limits"] == {"nvidia.com/gpu": "2"}
+    assert pod(job)["nodeSelector"] == {"disk": "ssd"}
+    assert pod(job)["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert pod(job)["priorityClassName"] == "low"
+    assert job["spec"]["template"]["metadata"]["labels"]["team"] == "a"
+    assert container(build())["resources"]["limits"] == {"cpu": "4"}
+
+
+def test_a_trials_own_image_gets_arguments_and_no_command() -> None:
+    made = container(build("trial", image="registry/mine:1"))
+    assert (made["image"], made["args"]) == ("registry/mine:1", ["trial", "--trial"])
+    assert "command" not in made
+    assert container(build("pretrain", image="registry/mine:1"))["image"] == "registry/workloads:1"
+
+
+def test_workers_train_together_by_one_indexed_job_and_a_headless_service() -> None:
+    template = PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": 4}}})
+    builder = JobBuilder(CONFIG, owner(workers=3, template=template))
+    job = builder.build(request("pretrain"))
+    assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == ("Indexed", 3, 3)
+    command = container(job)["command"]
+    assert any("torchrun" in word for word in command)
+    assert "--nproc-per-node=4" in command
+    assert "--master-addr=net-pretrain-0.net-pretrain" in command
+    assert pod(job)["subdomain"] == "net-pretrain"
+    service = builder.service(request("pretrain"), job | {"metadata": job["metadata"] | {"uid": "job-1"}})
+    assert service is not None
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["metadata"]["ownerReferences"][0]["uid"] == "job-1"
+
+
+def test_one_worker_trains_without_a_service() -> None:
+    job = build("pretrain")
+    assert "completionMode" not in job["spec"]
+    assert JobBuilder(CONFIG, owner()).service(request("pretrain"), job) is None
+    assert JobBuilder(CONFIG, owner(workers=3)).service(request("fit-predictor"), job) is None
+
+
+def test_pooled_workers_are_one_indexed_job() -> None:
+    assert build("trial-worker", workers=5)["spec"]["completions"] == 5
+
+
+def test_secrets_of_an_object_store_become_variables() -> None:
+    config = CONFIG.model_copy(
+        update={"artifacts": CONFIG.artifacts.model_copy(update={"credentials_secret": "bucket"})}
+    )
+    assert container(build(config=config))["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+    assert pod(build())["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def test_owners_of_both_kinds() -> None:
+    assert Owner.of(make_supernet()).kind == "Supernet"
+    assert Owner.of(make_experiment()).secret.endswith("-nas-pfpnas")
