@@ -33,7 +33,7 @@ class Rendering:
     files: tuple[Path, ...] = ()
     sets: tuple[str, ...] = ()
     release: str = "pfpnas"
-    namespace: str = "pfpnas-system"
+    namespace: str = "pfpnas"
 
     def arguments(self, chart: str | None = None) -> list[str]:
         """Those of `helm template` and `helm install`; another chart's folder may take the chart's place."""
