@@ -1,7 +1,6 @@
 """Public data on a web server and in a bucket, both real servers of this machine."""
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -19,19 +18,19 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.kinds.supernet import DatasetSpec
 from pfpnas_workloads.data import DataError, PublicData, load
 from pfpnas_workloads.runtime import Unreachable
+from support.s3_server import BUCKET, s3_server
 
 DEADLINE_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def serving(*module: str, cwd: Path) -> Iterator[str]:
-    """A server's ``host:port``, for the length of the block; its module takes the port last."""
+def web_server(folder: Path) -> Iterator[str]:
+    """The address of a folder, for the length of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module, str(port)], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    server = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    process = subprocess.Popen(server, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
@@ -40,7 +39,7 @@ def serving(*module: str, cwd: Path) -> Iterator[str]:
                 break
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
@@ -65,23 +64,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def web(files: Path) -> Iterator[str]:
-    with serving("http.server", "--bind", "127.0.0.1", cwd=files) as place:
-        yield f"http://{place}"
+    with web_server(files) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def bucket(files: Path) -> Iterator[str]:
+def bucket(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket with the same files, and the variables by which its clients find it."""
-    with serving("moto.server", "-p", cwd=files) as place, pytest.MonkeyPatch.context() as patch:
-        variables = {"AWS_ENDPOINT_URL": f"http://{place}", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
         buckets = fsspec.filesystem("s3")
-        buckets.mkdir("models")
-        buckets.put([str(files / "a.npz"), str(files / "tree.tar")], ["models/a.npz", "models/tree.tar"])
-        for path in (files / "tree").rglob("*.png"):
-            buckets.put_file(str(path), f"models/{path.relative_to(files)}")
-        yield "s3://models"
+        for path in (path for path in files.rglob("*") if path.is_file()):
+            buckets.put_file(str(path), f"{BUCKET}/{path.relative_to(files)}")
+        yield f"s3://{BUCKET}"
 
 
 def read(spec: dict[str, str], folder: Path) -> PublicData:
@@ -97,6 +93,11 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def brought(folder: Path) -> list[Path]:
+    """Downloads in a temporary folder, into which torch puts things of its own."""
+    return list(folder.glob("pfpnas-data-*"))
+
+
 @pytest.mark.parametrize("place", ["web", "bucket"])
 def test_a_file_and_a_tar_are_read_from_elsewhere_and_gone_afterwards(
     request: pytest.FixtureRequest, place: str, tmp_path: Path, temporary: Path
@@ -108,7 +109,7 @@ def test_a_file_and_a_tar_are_read_from_elsewhere_and_gone_afterwards(
     assert tree.classes == 2
     assert tree.train_images[tree.train_labels].shape[1:] == (3, 16, 16)  # decoded only now
     del arrays, tree
-    assert list(temporary.iterdir()) == []
+    assert brought(temporary) == []
 
 
 def test_a_prefix_of_a_bucket_is_a_folder(bucket: str, tmp_path: Path, temporary: Path) -> None:
@@ -123,10 +124,10 @@ def test_what_is_not_there_is_named_and_leaves_nothing(
     uri = f"{request.getfixturevalue(place)}/{name}"
     with pytest.raises(DataError, match=rf"dataset\.uri {uri}: (nothing is there|is a folder)"):
         read({"format": "NPZ", "uri": uri}, tmp_path)
-    assert list(temporary.iterdir()) == []
+    assert brought(temporary) == []
 
 
 def test_a_server_that_is_away_is_no_fault_of_the_document(tmp_path: Path, temporary: Path) -> None:
     with pytest.raises(Unreachable, match=r"dataset\.uri http://127\.0\.0\.1:1/a\.npz: can't be read"):
         read({"format": "NPZ", "uri": "http://127.0.0.1:1/a.npz"}, tmp_path)
-    assert os.listdir(temporary) == []
+    assert brought(temporary) == []
