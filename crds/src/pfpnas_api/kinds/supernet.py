@@ -37,13 +37,21 @@ class SearchSpaceSpec(Model):
     """The table of stages."""
     width_multiplier: Annotated[Decimal, Between(0.1, 2)] = "1.0"
     """Factor of all channel counts, 0.1 to 2.0; results are multiples of 8."""
-    kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=3)] = (3, 5, 7)
+    kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=3)] = (
+        3,
+        5,
+        7,
+    )
     """Kernel sizes of the depth-wise convolutions: odd, 3 to 7."""
-    expand_ratios: Annotated[tuple[ExpandRatio, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=8)] = (3, 4, 6)
+    expand_ratios: Annotated[
+        tuple[ExpandRatio, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=8)
+    ] = (3, 4, 6)
     """Expand ratios of the inverted residual blocks."""
     depths: Annotated[tuple[Depth, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=8)] = (2, 3, 4)
     """Blocks a stage."""
-    resolutions: Annotated[tuple[Resolution, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=16)] = (32,)
+    resolutions: Annotated[tuple[Resolution, ...], Field(min_length=1, json_schema_extra=_EACH_ONCE, max_length=16)] = (
+        32,
+    )
     """Side of the input in pixels."""
 
     @model_validator(mode="after")
