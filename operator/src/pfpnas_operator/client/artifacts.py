@@ -62,7 +62,7 @@ def reach_store(cluster: Cluster, access: Access, *, operator_namespace: str) ->
         ClusterError: the way there can't be found.
         ArtifactError: an address that can't be used.
     """
-    place = _inside(access.address or f"http://{SERVICE}.{operator_namespace}.svc")
+    place = place_inside(access.address or f"http://{SERVICE}.{operator_namespace}.svc")
     if place is None:
         return open_store(str(access.address), access.token, patience_seconds=PATIENCE_SECONDS)
     service, namespace = place
@@ -72,7 +72,7 @@ def reach_store(cluster: Cluster, access: Access, *, operator_namespace: str) ->
     return HttpStore(address, token=access.token, patience_seconds=PATIENCE_SECONDS, pool=pool)
 
 
-def _inside(address: str) -> tuple[str, str] | None:
+def place_inside(address: str) -> tuple[str, str] | None:
     """Service and namespace of an address that only the cluster knows, such as ``http://NAME.NAMESPACE.svc:8080``."""
     parts = urlsplit(address)
     labels = (parts.hostname or "").split(".")

@@ -52,7 +52,7 @@ def fetch_best(cluster: Cluster, experiment: NASExperiment, *, operator_namespac
     best, metadata = experiment.status.best, experiment.metadata
     if best is None or best.artifact is None:
         raise NothingYet(
-            f"NASExperiment {metadata.namespace}/{metadata.name} has no best model yet: {_far(experiment)}"
+            f"NASExperiment {metadata.namespace}/{metadata.name} has no best model yet: {how_far(experiment)}"
         )
     access = read_access(cluster, metadata.namespace, experiment=metadata.name)
     store = reach_store(cluster, access, operator_namespace=operator_namespace)
@@ -82,14 +82,17 @@ def _figures(best: RankedTrial) -> Iterator[str]:
     if best.score is not None:
         limits = "" if best.feasible else "; outside the limits: no trial keeps them all"
         yield f"score         {significant(best.score, 4)}{limits}"
-    yield f"accuracy      {percent(best.accuracy)} on the private validation split"
+    if best.metrics.accuracy_skipped:
+        yield "accuracy      skipped: far too slow"
+    else:
+        yield f"accuracy      {percent(best.accuracy)} on the private validation split"
     latency = best.metrics.latency_milliseconds
     if latency is not None:
-        relative = f", {latency.relative:.2f} × the reference model" if latency.relative is not None else ""
+        relative = f", {significant(latency.relative)} × the reference model" if latency.relative is not None else ""
         yield f"latency       {milliseconds(latency.p50)}{relative}"
 
 
-def _far(experiment: NASExperiment) -> str:
+def how_far(experiment: NASExperiment) -> str:
     """How far an experiment is, and what it waits for."""
     status, most = experiment.status, experiment.spec.budget.max_trials
     done = f"{status.trials.succeeded} of {most} trials measured"
