@@ -27,9 +27,9 @@ def test_a_document_that_makes_no_resource_is_not_accepted(status: Any, sum_up: 
 
 
 def test_a_trial_without_its_experiment_says_so() -> None:
-    status = held_back(TrialStatus(), STAMP, "NoExperiment", "no NASExperiment digits in this namespace")
+    status = held_back(TrialStatus(), STAMP, "ExperimentNotFound", "no NASExperiment digits in this namespace")
     reasons = {found.type: (found.status, found.reason) for found in status.conditions}
-    assert reasons == {"Built": ("False", "NoExperiment"), "Succeeded": ("False", "NoExperiment")}
+    assert reasons == {"Accepted": ("False", "ExperimentNotFound"), "Succeeded": ("False", "ExperimentNotFound")}
 
 
 def trial(name: str, *, owners: Any = (), **spec: Any) -> Trial:
@@ -56,7 +56,7 @@ def trial(name: str, *, owners: Any = (), **spec: Any) -> Trial:
     ],
 )
 def test_only_the_operator_makes_trials_of_the_searchs_own(made: Trial, says: str | None) -> None:
-    found = claims_to_be_own(make_experiment(), made)
+    found = claims_to_be_own(made, experiment="digits", uid="ex-uid")
     assert found == says if says is None else str(found).startswith(says)
 
 

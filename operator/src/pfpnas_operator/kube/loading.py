@@ -1,9 +1,9 @@
 """The trials of one experiment: read once at the start, then told of by the watch."""
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,10 +13,10 @@ from pfpnas_operator.driving import Records
 from pfpnas_operator.driving.records import finished_at
 from pfpnas_operator.kube.api import TRIALS, Api, Object
 from pfpnas_operator.kube.jobviews import moment
-from pfpnas_operator.kube.refusing import ACCEPTED
-from pfpnas_operator.kube.writer import ApiRecord
+from pfpnas_operator.kube.refusing import ACCEPTED, held
+from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Summary
-from pfpnas_operator.reconcile.names import OWN_TRIAL
+from pfpnas_operator.reconcile.refusing import claims_to_be_own
 
 
 @dataclass
@@ -83,20 +83,21 @@ class TrialBook:
                 records.put(trial)
 
     def _taken(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
-        """A trial as this experiment's; None when it can't be read, or has an own trial's name."""
+        """A trial as this experiment's; None when it can't be read, or claims to be the search's own and isn't."""
         name = body["metadata"]["name"]
-        mine = _belongs(body, record)
-        if not mine and _looks_own(name, body, record):
-            self.reserved.add(name)
-            return None
-        if not mine:
-            adopted = api.merge(TRIALS, record.owner.namespace, name, _adoption(body, record))
-            if adopted is None:
-                return None
         try:
             trial = Trial.model_validate({**body, "status": _status(body)})
         except ValidationError:
             return None
+        claim = claims_to_be_own(trial, experiment=record.owner.name, uid=record.owner.uid)
+        if claim is not None:
+            self.reserved.add(name)
+            _hold(api, body, claim)
+            return None
+        if not _belongs(body, record):
+            adopted = api.merge(TRIALS, record.owner.namespace, name, _adoption(body, record))
+            if adopted is None:
+                return None
         record.knows(trial, body.get("status") or {})
         return trial
 
@@ -116,8 +117,10 @@ def _belongs(body: Object, record: ApiRecord) -> bool:
     return any(reference["uid"] == record.owner.uid for reference in body["metadata"].get("ownerReferences", ()))
 
 
-def _looks_own(name: str, body: Object, record: ApiRecord) -> bool:
-    return bool(re.fullmatch(re.escape(record.owner.name) + OWN_TRIAL, name)) or "index" in body["spec"]
+def _hold(api: Api, body: Object, claim: str) -> None:
+    """Say on a trial why it isn't taken up."""
+    trial = held(body, "NotItsOwn", claim, now=datetime.now(UTC))
+    Written(statuses={trial.metadata.name: body.get("status") or {}}).write(api, TRIALS, trial)
 
 
 def _adoption(body: Object, record: ApiRecord) -> Object:

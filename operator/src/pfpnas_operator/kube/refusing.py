@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from pfpnas_api.kinds import Metadata, NASExperiment, Supernet, Trial, TrialStatus
 from pfpnas_api.messages import summary
 from pfpnas_operator.kube.api import Object
-from pfpnas_operator.reconcile.conditions import FALSE, Stamp
+from pfpnas_operator.reconcile.conditions import Stamp
+from pfpnas_operator.reconcile.refusing import held_back, rejected
 
 AnyResource = TypeVar("AnyResource", Supernet, NASExperiment)
 
@@ -33,20 +34,22 @@ def refused(
     """A resource with nothing in it but metadata, and a status that says what is wrong with the rest."""
     metadata = _metadata(body)
     stamp = Stamp(now=now, generation=metadata.generation)
-    conditions = stamp.put(status.conditions, "Accepted", FALSE, "Invalid", summary(error))
-    update = {"conditions": conditions, "observed_generation": metadata.generation}
     shell: Any = kind.model_construct
-    made: AnyResource = shell(kind=body["kind"], metadata=metadata, status=status.model_copy(update=update))
+    made: AnyResource = shell(kind=body["kind"], metadata=metadata, status=rejected(status, stamp, summary(error)))
     return made
 
 
 def orphaned(body: Object, *, now: datetime) -> Trial:
     """A Trial whose experiment isn't there, with a condition that says so."""
-    metadata, reference = _metadata(body), body["spec"]["experimentRef"]["name"]
-    status = TrialStatus.model_validate(body.get("status") or {})
-    stamp = Stamp(now=now, generation=metadata.generation)
+    reference = body["spec"]["experimentRef"]["name"]
     text = f"no NASExperiment {reference} in this namespace: it is measured once there is one"
-    conditions = stamp.put(status.conditions, ACCEPTED, FALSE, "ExperimentNotFound", text)
+    return held(body, "ExperimentNotFound", text, now=now)
+
+
+def held(body: Object, reason: str, message: str, *, now: datetime) -> Trial:
+    """A Trial that isn't taken up, with a condition that says why."""
+    metadata, status = _metadata(body), TrialStatus.model_validate(body.get("status") or {})
+    stamp = Stamp(now=now, generation=metadata.generation)
     shell: Any = Trial.model_construct
-    made: Trial = shell(kind="Trial", metadata=metadata, status=status.model_copy(update={"conditions": conditions}))
+    made: Trial = shell(kind="Trial", metadata=metadata, status=held_back(status, stamp, reason, message))
     return made

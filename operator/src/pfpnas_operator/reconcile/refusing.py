@@ -3,10 +3,9 @@
 import re
 from typing import TypeVar
 
-from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, SupernetStatus, Trial, TrialStatus
+from pfpnas_api.kinds import NASExperimentStatus, SupernetStatus, Trial, TrialStatus
 from pfpnas_operator.reconcile.conditions import FALSE, Stamp
 from pfpnas_operator.reconcile.names import OWN_TRIAL
-from pfpnas_operator.reconcile.trials import summed_up
 
 ParentStatus = TypeVar("ParentStatus", SupernetStatus, NASExperimentStatus)
 
@@ -23,19 +22,24 @@ def rejected(status: ParentStatus, stamp: Stamp, message: str) -> ParentStatus:
 
 def held_back(status: TrialStatus, stamp: Stamp, reason: str, message: str) -> TrialStatus:
     """The status of a Trial that can't be taken up as things are: its experiment is not there, or it is not its own."""
-    conditions = stamp.put(status.conditions, "Built", FALSE, reason, message)
-    held = status.model_copy(update={"conditions": conditions, "observed_generation": stamp.generation})
-    return summed_up(held, stamp)
+    conditions = stamp.put(status.conditions, "Accepted", FALSE, reason, message)
+    conditions = stamp.put(conditions, "Succeeded", FALSE, reason, message)
+    return status.model_copy(update={"conditions": conditions, "observed_generation": stamp.generation})
 
 
-def claims_to_be_own(experiment: NASExperiment, trial: Trial) -> str | None:
+def claims_to_be_own(trial: Trial, *, experiment: str, uid: str) -> str | None:
     """What a Trial made by hand has that only the search's own trials have; None when it may be adopted, or is own.
 
     Own is one that has such a name and was made by the operator: its controller is the experiment. Whoever may create
     Trials can choose a name, an index and an origin, and would so spend the budget or stand in for a suggestion.
+
+    Args:
+        trial: As it was written.
+        experiment: Name of the experiment that it is for.
+        uid: Of the same.
     """
-    own_name = re.fullmatch(re.escape(experiment.metadata.name) + OWN_TRIAL, trial.metadata.name) is not None
-    if own_name and trial.metadata.controlled_by(experiment.metadata.uid):
+    own_name = re.fullmatch(re.escape(experiment) + OWN_TRIAL, trial.metadata.name) is not None
+    if own_name and trial.metadata.controlled_by(uid):
         return None
     if own_name:
         return "metadata.name: is a name of the search's own trials; choose another"
