@@ -40,8 +40,8 @@ def test_the_best_is_described_with_what_its_user_decides_by() -> None:
         "r16-k3e2",
         "0.9123",
         "91.2 %",
-        "0.5 ms, 2 × the reference",
-        f"sha256:{'a' * 64}, 2 KiB",
+        "0.500 ms, 2.00 × the reference",
+        f"sha256:{'a' * 64}, 2.00 KiB",
     ):
         assert part in text
     assert "so far" not in text
