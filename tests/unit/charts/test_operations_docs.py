@@ -1,0 +1,36 @@
+"""docs/operations.md knows every reason and every metric that the operator's code has."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+import pfpnas_operator
+from cluster.settings import ROOT
+from pfpnas_api.messages import FailureReason
+from pfpnas_operator.kube import metrics
+
+DOCS = (ROOT / "docs" / "operations.md").read_text()
+SAID = re.compile(r'reason="([A-Z]\w+)"|(?:TRUE|FALSE|"Unknown"), "([A-Z]\w+)"')
+"""A reason, as a decision or a handler writes it."""
+
+
+def test_every_reason_is_explained() -> None:
+    package = Path(pfpnas_operator.__file__).parent
+    texts = [path.read_text() for room in ("reconcile", "kube") for path in (package / room).glob("*.py")]
+    reasons = {one or other for text in texts for one, other in SAID.findall(text)}
+    assert len(reasons) > 30
+    assert sorted(reason for reason in reasons if f"`{reason}`" not in DOCS) == []
+
+
+def test_every_answer_of_an_agent_is_explained() -> None:
+    assert [reason for reason in get_args(FailureReason) if f"`{reason}`" not in DOCS] == []
+
+
+def test_every_metric_is_in_the_table() -> None:
+    kinds = (Counter, Gauge, Histogram)
+    ours = [one.describe()[0] for one in vars(metrics).values() if isinstance(one, kinds)]
+    assert len(ours) >= 10
+    names = [f"{one.name}_total" if one.type == "counter" else one.name for one in ours]
+    assert [name for name in names if f"`{name}" not in DOCS] == []
