@@ -5,23 +5,14 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.jobs import EXIT_BAD_INPUT, FitPredictorJob, PretrainJob, TrialJob, TrialWorkerJob
+from pfpnas_api.jobs import EXIT_BAD_INPUT
 from pfpnas_api.kinds.pods import PodTemplate
 from pfpnas_operator.kube.config import Config
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.reconcile import JobRequest
-from support.reconcile_builders import artifact, make_experiment, make_supernet
-
-CONFIG = Config.model_validate(
-    {
-        "redis": {"url": "redis://operator@redis:6379/0"},
-        "artifacts": {"address": "http://artifacts:8080"},
-        "keyFile": "/etc/pfpnas/key",
-        "images": {"workloads": "registry/workloads:1", "pullSecrets": ["pull"]},
-        "resources": {"trial": {"limits": {"cpu": "1"}}, "pretrain": {"limits": {"cpu": "4"}}},
-    }
-)
+from support.kube_parts import CONFIG, job_request
+from support.reconcile_builders import make_experiment, make_supernet
 
 
 def owner(**fields: Any) -> Owner:
@@ -38,22 +29,8 @@ def owner(**fields: Any) -> Owner:
     return Owner(**(values | fields))
 
 
-def request(workload: Any = "pretrain") -> JobRequest:
-    spec = make_supernet().spec
-    model = artifact("checkpoint")
-    documents = {
-        "pretrain": PretrainJob(uid="u-1-pretrain", spec=spec),
-        "fit-predictor": FitPredictorJob(uid="u-1-predictor", spec=spec, checkpoint=model, calibration=model),
-        "trial": TrialJob(
-            uid="u-1-abc", pool="dev", architecture="a", checkpoint=model, calibration=model, experiment="u-1"
-        ),
-        "trial-worker": TrialWorkerJob(uid="u-1-worker", experiment="u-1"),
-    }
-    return JobRequest(name=f"net-{workload}", workload=workload, document=documents[workload])  # type: ignore[arg-type]
-
-
 def build(workload: str = "pretrain", *, config: Config = CONFIG, **fields: Any) -> dict[str, Any]:
-    return JobBuilder(config, owner(**fields)).build(request(workload))
+    return JobBuilder(config, owner(**fields)).build(job_request(workload))
 
 
 def pod(job: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +73,7 @@ def test_the_document_is_in_the_environment_and_nothing_is_expanded_in_it() -> N
     template = PodTemplate()
     made = JobBuilder(CONFIG, owner(template=template))
     text = "a$(PFPNAS_REDIS_URL)b"
-    asked = request("trial")
+    asked = job_request("trial")
     document = asked.document.model_copy(update={"architecture": text})
     job = made.build(JobRequest(name="n", workload="trial", document=document))  # type: ignore[arg-type]
     (value,) = [one["value"] for one in container(job)["env"] if one["name"] == "PFPNAS_JOB"]
@@ -154,14 +131,14 @@ def test_a_trials_own_image_gets_arguments_and_no_command() -> None:
 def test_workers_train_together_by_one_indexed_job_and_a_headless_service() -> None:
     template = PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": 4}}})
     builder = JobBuilder(CONFIG, owner(workers=3, template=template))
-    job = builder.build(request("pretrain"))
+    job = builder.build(job_request("pretrain"))
     assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == ("Indexed", 3, 3)
     command = container(job)["command"]
     assert any("torchrun" in word for word in command)
     assert "--nproc-per-node=4" in command
     assert "--master-addr=net-pretrain-0.net-pretrain" in command
     assert pod(job)["subdomain"] == "net-pretrain"
-    service = builder.service(request("pretrain"), job | {"metadata": job["metadata"] | {"uid": "job-1"}})
+    service = builder.service(job_request("pretrain"), job | {"metadata": job["metadata"] | {"uid": "job-1"}})
     assert service is not None
     assert service["spec"]["clusterIP"] == "None"
     assert service["metadata"]["ownerReferences"][0]["uid"] == "job-1"
@@ -170,8 +147,8 @@ def test_workers_train_together_by_one_indexed_job_and_a_headless_service() -> N
 def test_one_worker_trains_without_a_service() -> None:
     job = build("pretrain")
     assert "completionMode" not in job["spec"]
-    assert JobBuilder(CONFIG, owner()).service(request("pretrain"), job) is None
-    assert JobBuilder(CONFIG, owner(workers=3)).service(request("fit-predictor"), job) is None
+    assert JobBuilder(CONFIG, owner()).service(job_request("pretrain"), job) is None
+    assert JobBuilder(CONFIG, owner(workers=3)).service(job_request("fit-predictor"), job) is None
 
 
 def test_pooled_workers_are_one_indexed_job() -> None:

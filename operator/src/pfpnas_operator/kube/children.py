@@ -41,6 +41,8 @@ class ApiJobs:
     _made: dict[str, tuple[JobRecord, datetime]] = field(default_factory=dict)
     _deleted: set[str] = field(default_factory=set)
     """Uids."""
+    _leaving: set[str] = field(default_factory=set)
+    """Uids of those that were deleted and stay until their pods are gone."""
     _refused: dict[str, JobView] = field(default_factory=dict)
     _since: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _pods: dict[str, tuple[PodView, datetime]] = field(default_factory=dict)
@@ -76,12 +78,11 @@ class ApiJobs:
         for name in names:
             self._refused.pop(name, None)
             known = self.indexed.get(name) or self._made.get(name, (None,))[0]
-            if known is not None and not known.leaving:
+            if known is not None and not known.leaving and known.uid not in self._leaving:
                 wanted.append(known)
         for record in together(self.pool, self._delete, wanted):
-            self._made.pop(record.name, None)
             if self._succeeded_by_its_like(record):
-                self._made[record.name] = (replace(record, leaving=True), record.since)
+                self._leaving.add(record.uid)
             else:
                 self._deleted.add(record.uid)
 
@@ -89,14 +90,18 @@ class ApiJobs:
 
     def _records(self, now: datetime) -> dict[str, JobRecord]:
         """What the watch tells, with what it doesn't tell yet of the last moments."""
-        self._deleted &= {record.uid for record in self.indexed.values()}
         for name, (made, at) in list(self._made.items()):
             told = self.indexed.get(name)
-            caught_up = told is not None and told.uid == made.uid and (told.leaving or not made.leaving)
-            if caught_up or now - at > OVERLAY:
+            if (told is not None and told.uid == made.uid) or made.uid in self._deleted or now - at > OVERLAY:
                 del self._made[name]
-        there = {name: record for name, record in self.indexed.items() if record.uid not in self._deleted}
-        return there | {name: record for name, (record, _) in self._made.items()}
+        there = dict(self.indexed) | {name: record for name, (record, _) in self._made.items()}
+        uids = {record.uid for record in there.values()}
+        self._deleted &= uids
+        self._leaving &= uids
+        return {name: self._marked(record) for name, record in there.items() if record.uid not in self._deleted}
+
+    def _marked(self, record: JobRecord) -> JobRecord:
+        return replace(record, leaving=True) if record.uid in self._leaving else record
 
     def _remember(self, records: Mapping[str, JobRecord], now: datetime) -> None:
         """Since when each is in its state: a Job doesn't tell when its pod began to run."""
