@@ -188,3 +188,7 @@ def _guarded(action: Callable[[], int]) -> int:
 def main() -> None:
     """Entry point."""
     app()
+
+
+if __name__ == "__main__":
+    main()

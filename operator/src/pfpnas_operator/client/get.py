@@ -54,8 +54,10 @@ def best(
         _write(content, out)
     except (ClusterError, ArtifactError) as e:
         _fail(str(e))
-    # On standard error if the model is on the other one.
-    typer.echo("\n".join([f"wrote {out}", *describe(experiment)]), err=out == STANDARD_OUTPUT)
+    if out == STANDARD_OUTPUT:
+        typer.echo("\n".join(describe(experiment)), err=True)
+    else:
+        typer.echo("\n".join([f"wrote {out}", *describe(experiment)]))
 
 
 def _refuse_to_replace(out: str, *, force: bool) -> None:
