@@ -1,21 +1,20 @@
-"""Builders and agents that cost nothing: `instant_work.py builds | measurements …`, each a process of its own.
+"""Builders and agents that cost nothing: `instant_work.py builds | measuring_builds | measurements …`.
 
-They speak the real bus; only the work is left out. A candidate's bytes are its architecture's name, and what is
+Each is a process of its own. They speak the real bus; only the work is left out. A candidate's bytes are its architecture's name, and what is
 measured follows from its digest.
 """
 
 import hashlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts import open_store
 from pfpnas_api.bus import AgentBus, GroupMissing, WorkerBus, WorkloadBus, connect
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds.metrics import Accuracy, Latency
-from pfpnas_api.messages import Heartbeat, MeasureResult, MeasureTask
+from pfpnas_api.messages import BuildRequest, Heartbeat, MeasureResult, MeasureTask
 
 BEAT_EVERY = 50
 """Answers between two heartbeats, besides those of an idle moment."""
@@ -50,23 +49,44 @@ def measurements(url: str, pool: str) -> None:
             answered += 1
 
 
-def builds(url: str, experiment: str, artifacts: str) -> None:
+def builds(url: str, experiment: str, artifacts: str, token: str = "") -> None:
     """Answer every build of an experiment: its artifact and its manifest are really written."""
-    client, store = connect(url), FolderStore(Path(artifacts))
+    store, bell = open_store(artifacts, token or None), WorkloadBus(connect(url))
+
+    def build(request: BuildRequest) -> None:
+        model = store.put(request.architecture.encode())
+        store.write_manifest(Manifest(uid=request.uid, outcome="Done", artifacts={"model": model}))
+        bell.push(request.pool, model, store)
+
+    _serve(url, experiment, build)
+
+
+def measuring_builds(url: str, experiment: str, artifacts: str, token: str = "") -> None:
+    """Answer every build of an experiment as an image does that measures by itself."""
+    store = open_store(artifacts, token or None)
+
+    def measure(request: BuildRequest) -> None:
+        drawn = hashlib.sha256(request.architecture.encode()).digest()
+        own = {"accuracy": 0.5 + drawn[0] / 512, "latencyMilliseconds": 1 + drawn[1] / 64}
+        store.write_manifest(Manifest(uid=request.uid, outcome="Done", figures=own))
+
+    _serve(url, experiment, measure)
+
+
+def _serve(url: str, experiment: str, make: Callable[[BuildRequest], None]) -> None:
+    client = connect(url)
     bus, bell = WorkerBus(client, experiment=experiment, worker="instant"), WorkloadBus(client)
     while True:
         claim = bus.next()
         if claim is None:
             continue
         if claim.request is not None:
-            model = store.put(claim.request.architecture.encode())
-            store.write_manifest(Manifest(uid=claim.request.uid, outcome="Done", artifacts={"model": model}))
-            bell.push(claim.request.pool, model, store)
+            make(claim.request)
             bell.ring(claim.request.uid)
         bus.acknowledge(claim)
 
 
-WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (builds, measurements)}
+WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (builds, measurements, measuring_builds)}
 
 if __name__ == "__main__":
     try:
