@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from pfpnas_api.crdgen import SchemaError, definitions, rendered, structural_schema
 from pfpnas_api.crdgen.__main__ import main
-from pfpnas_api.crdgen.files import default_folder
+from pfpnas_api.crdgen.files import default_folder, reference_file
+from pfpnas_api.crdgen.reference import reference
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
 from support.structural import faults, violations, walk
 
@@ -275,3 +277,28 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     (tmp_path / "file").write_text("")
     assert main(["--out", str(tmp_path / "file" / "crds")]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_the_reference_names_every_field_with_its_default_and_what_never_changes() -> None:
+    page = reference()
+    for kind in MODELS:
+        for part in ("spec", "status"):
+            for path, _ in walk(schema_of(kind)["properties"][part]):
+                if path and not path.endswith("[]"):
+                    assert f"| `{path.lstrip('.')}` |" in page
+    assert '| `objective.penaltyCoefficient` | text | `"0.2"` | a decimal number |' in page
+    assert "| `budget.maxTrials` | whole number | required | ≥ 1, ≤ 100000 |" in page
+    for fixed in ("searchSpace is immutable", "supernetRef is immutable", "a Trial's spec is immutable"):
+        assert fixed in page
+
+
+def test_the_reference_is_a_page_of_whole_tables() -> None:
+    lines = reference().splitlines()
+    for before, line in pairwise(lines):
+        if line.startswith("|") and before.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) == len(re.findall(r"(?<!\\)\|", before)), line
+
+
+def test_the_reference_lies_among_the_docs() -> None:
+    assert reference_file(default_folder()) == default_folder().parent / "docs" / "reference.md"
+    assert reference_file(default_folder()).read_text() == reference()

@@ -1,4 +1,4 @@
-"""Write the custom resource definitions, or check that the written ones are those of the models."""
+"""Write the custom resource definitions and their reference, or check that the written ones are those of the models."""
 
 import argparse
 import sys

@@ -145,10 +145,11 @@ KINDS: Final = (SUPERNET, EXPERIMENT, TRIAL)
 
 def definitions() -> dict[str, dict[str, Any]]:
     """Every CustomResourceDefinition, by its name."""
-    return {f"{kind.plural}.{GROUP}": _definition(kind) for kind in KINDS}
+    return {f"{kind.plural}.{GROUP}": definition_of(kind) for kind in KINDS}
 
 
-def _definition(kind: Kind) -> dict[str, Any]:
+def definition_of(kind: Kind) -> dict[str, Any]:
+    """The CustomResourceDefinition of a kind."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from pfpnas_api.crdgen.definition import definitions
+from pfpnas_api.crdgen.reference import reference
 from pfpnas_api.kinds import GROUP
 
 COMMAND = "uv run python -m pfpnas_api.crdgen"
@@ -40,19 +41,29 @@ def default_folder() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
+def reference_file(folder: Path) -> Path:
+    """Where the page of the definitions in a folder lies: among the docs of the checkout, else beside them."""
+    return folder.parent / "docs" / "reference.md" if folder == default_folder() else folder / "reference.md"
+
+
 def write(folder: Path) -> list[Path]:
     """Write every file; returns those that changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    changed = drifted(folder)
+    changed, texts = drifted(folder), _texts(folder)
     for path in changed:
-        path.write_text(rendered()[path.name], encoding="utf-8")
+        path.write_text(texts[path], encoding="utf-8")
     return changed
 
 
 def drifted(folder: Path) -> list[Path]:
     """Files that are missing or differ from what the models give."""
     return [
-        folder / name
-        for name, content in rendered().items()
-        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != content
+        path
+        for path, content in _texts(folder).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != content
     ]
+
+
+def _texts(folder: Path) -> dict[Path, str]:
+    definitions = {folder / name: content for name, content in rendered().items()}
+    return {**definitions, reference_file(folder): reference()}

@@ -22,7 +22,7 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY)
 LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 AnnotationValue = Annotated[str, Field(max_length=1024)]
 ResourceName = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY)]
-_AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
 
 def _text(value: object) -> object:
@@ -31,10 +31,10 @@ def _text(value: object) -> object:
 
 Amount = Annotated[
     str,
-    Field(min_length=1, max_length=32, pattern=_AMOUNT),
+    Field(min_length=1, max_length=32, pattern=AMOUNT),
     BeforeValidator(_text),
     WithJsonSchema(
-        {"x-kubernetes-int-or-string": True, "minimum": 0, "maxLength": 32, "pattern": _AMOUNT}, mode="validation"
+        {"x-kubernetes-int-or-string": True, "minimum": 0, "maxLength": 32, "pattern": AMOUNT}, mode="validation"
     ),
 ]
 """A Kubernetes quantity: 500m, 2, 8Gi; as everywhere in Kubernetes a plain number needs no quotes."""
