@@ -245,8 +245,8 @@ _HEAD = """\
 `uv run python -m pfpnas_operator.documents.reasons > docs/reasons.md`: don't edit. -->
 
 `kubectl get sn,nas,nt` shows as STATE the reason of the condition that sums up: `Ready` of a Supernet, `Succeeded` of
-an experiment and of a trial; with `-o wide` its message too. `kubectl describe` shows them all. A transition that somebody
-may have to do something about is an Event as well.
+an experiment and of a trial; with `-o wide` its message too. `kubectl describe` shows them all. A transition that
+somebody may have to do something about is an Event as well.
 
 Every wait has a deadline, but for three: a Job in its queue (Kueue), a task that no agent has claimed while agents are
 there, and what another resource waits for under deadlines of its own. `budget.maxDurationSeconds` bounds a search as a
