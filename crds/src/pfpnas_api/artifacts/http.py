@@ -163,6 +163,8 @@ class HttpStore(ArtifactStore):
             try:
                 return self._once(method, path, read, content=content, absent=absent)
             except (HTTPError, OSError, _Away) as e:
+                if e.args and isinstance(e.args[0], ssl.SSLCertVerificationError):
+                    raise ArtifactError(self._unknown(e.args[0])) from e
                 if time.monotonic() + pause > deadline:
                     raise ArtifactError(self._unreachable(e)) from e
                 time.sleep(pause)
@@ -208,6 +210,12 @@ class HttpStore(ArtifactStore):
             raise _Away(f"it answers {status}{f' ({said})' if said else ''}")
         remedy = _REMEDIES.get(status, "is its address right?")
         raise ArtifactError(f"artifact store {self.address} refuses {method} {path}: {status} {said}: {remedy}")
+
+    def _unknown(self, error: ssl.SSLCertVerificationError) -> str:
+        return (
+            f"artifact store {self.address} is not known to be who it says ({error.verify_message}): name the file of "
+            "its authority in SSL_CERT_FILE, and the store as its certificate does"
+        )
 
     def _unreachable(self, error: Exception) -> str:
         reason = error.__cause__ or error
