@@ -1,7 +1,7 @@
 """Builders and agents that cost nothing: `instant_work.py builds | measuring_builds | measurements …`.
 
-Each is a process of its own. They speak the real bus; only the work is left out. A candidate's bytes are its architecture's name, and what is
-measured follows from its digest.
+Each is a process of its own. They speak the real bus; only the work is left out. A candidate's bytes are its
+architecture's name, and what is measured follows from its digest, or from its name where its image measures by itself.
 """
 
 import hashlib
