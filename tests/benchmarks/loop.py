@@ -33,8 +33,8 @@ from pfpnas_api.kinds import NASExperiment, SearchSpaceSpec, is_true
 from pfpnas_operator.local import driver
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.logbook import Logbook
-from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.processes import Processes, _Process, spawn
+from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RunRedis
 from pfpnas_operator.reconcile import Event, ExperimentObserved, JobRequest
 from support.ready_supernet import ready_supernet
