@@ -70,8 +70,8 @@ class Cluster:
             self.engine.load(reference)
 
     @contextmanager
-    def namespace(self, prefix: str = "test", *, named: str | None = None) -> Iterator[str]:
-        """A namespace of one's own that enforces Pod Security `restricted`, for the length of the block."""
+    def namespace(self, prefix: str = "test", *, named: str | None = None, keep: bool = False) -> Iterator[str]:
+        """A namespace of one's own that enforces Pod Security `restricted`, for the length of the block, or kept."""
         name = named or f"{prefix}-{uuid.uuid4().hex[:8]}"
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": name, "labels": labels}
@@ -81,4 +81,9 @@ class Cluster:
         try:
             yield name
         finally:
-            self.kubectl("delete", "namespace", name, "--wait=false")
+            if not keep:
+                self.kubectl("delete", "namespace", name, "--wait=false")
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether a cluster-wide object is there."""
+        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name").strip())

@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: a real cluster, namespaces in it, the CRDs. They tell what they do."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,14 +68,24 @@ POOLS = {"bench": ["*"], "digits-pool": ["*"], "closed": ["somewhere-else"]}
 """Pools of the release, and the namespaces that may use them."""
 
 
+KEEP = "PFPNAS_E2E_KEEP"
+"""Set in the environment: the release stays after the tests and is there for the next ones; for developers."""
+
+
 @pytest.fixture(scope="session")
 def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """PFP-NAS, installed by Helm; uninstalled at the end."""
-    with cluster.namespace(named=OPERATOR_NAMESPACE):
-        installed = Release(cluster=cluster, images=Images.build(cluster), folder=tmp_path_factory.mktemp("release"))
+    keep = bool(os.environ.get(KEEP))
+    with contextlib.ExitStack() as stack:
+        if not (keep and cluster.has("namespace", OPERATOR_NAMESPACE)):
+            entered = cluster.namespace(named=OPERATOR_NAMESPACE, keep=keep)
+            stack.enter_context(entered)
+        folder = tmp_path_factory.mktemp("release")
+        installed = Release(cluster=cluster, images=Images.build(cluster), folder=folder)
         installed.install(pools=POOLS)
         yield installed
-        installed.uninstall()
+        if not keep:
+            installed.uninstall()
 
 
 @pytest.fixture(scope="session")
