@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import s3fs
 from redis import Redis
 
-from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, ArtifactStore, open_store
+from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, ArtifactStore, RefUnreadable, open_store
 from pfpnas_api.jobs import Manifest, TrialJob
 from pfpnas_api.kinds import ArtifactRef
 from pfpnas_operator.store.sweep import GRACE, Living, sweep_store
@@ -88,10 +89,19 @@ def test_listings_see_what_others_have_just_written(store: ArtifactStore, addres
     assert list(store.refs()) == ["b-1"]
 
 
+def test_many_references_are_read_at_once(store: ArtifactStore, address: str) -> None:
+    names = [f"e-{n:03d}" for n in range(250)]
+    for name in names:
+        store.write_ref(name, {"name": name})
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(f"{address}/refs/e-007.json", b"{")
+    found = dict(store.read_refs([*names, "gone"]))
+    assert isinstance(found.pop("e-007"), RefUnreadable)
+    assert found.pop("gone") is None
+    assert found == {name: {"name": name} for name in names if name != "e-007"}
+
+
 def test_a_damaged_artifact_is_noticed(store: ArtifactStore, address: str) -> None:
     store.put(CONTENT)
-    import s3fs
-
     s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(f"{address}/sha256/{DIGEST[:2]}/{DIGEST}", b"damaged")
     with pytest.raises(ArtifactError, match=f"artifact {DIGEST} in {address} is damaged.*delete it"):
         store.get(DIGEST)
@@ -123,8 +133,11 @@ def test_a_server_that_is_away_is_an_error_that_names_the_store(monkeypatch: pyt
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    store = open_store("s3://models/x")
     with pytest.raises(ArtifactError, match=r"artifact store s3://models/x: can't .*connect"):
-        open_store("s3://models/x").get(DIGEST)
+        store.get(DIGEST)
+    with pytest.raises(ArtifactError, match=r"artifact store s3://models/x: can't .*connect"):
+        list(store.read_refs(["e-1"]))
 
 
 def test_a_trial_is_built_from_the_bucket_into_the_bucket(

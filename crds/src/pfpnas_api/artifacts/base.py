@@ -3,7 +3,7 @@
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,18 @@ class ArtifactStore(ABC):
     @abstractmethod
     def refs(self, prefix: str = "") -> Iterator[str]:
         """The names of the references that begin so."""
+
+    def read_refs(self, names: Sequence[str]) -> Iterator[tuple[str, "dict[str, Any] | RefUnreadable | None"]]:
+        """Many references; None for one that isn't there, the error for one that is unreadable.
+
+        Raises:
+            ArtifactError: the store can't be read.
+        """
+        for name in names:
+            try:
+                yield name, self.read_ref(name)
+            except RefUnreadable as e:
+                yield name, e
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep what a job left behind, under its uid."""

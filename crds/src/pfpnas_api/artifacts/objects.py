@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from pfpnas_api.artifacts.base import (
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
+    RefUnreadable,
     artifact_path,
     decode_ref,
     encode_ref,
@@ -23,6 +24,9 @@ from pfpnas_api.kinds.common import ArtifactRef
 FRESH: Final = timedelta(minutes=30)
 """An artifact that was put so long ago is put again rather than skipped, which renews its age: half of the sweep's
 grace, so that what a job counts on is not swept before its reference is written."""
+
+AT_ONCE: Final = 200
+"""References read at a time: each may be a megabyte."""
 
 _MODIFIED: Final = ("LastModified", "last_modified", "mtime", "created")
 """Where the file systems of S3, Azure and Google, and others, say when an object was written."""
@@ -94,6 +98,22 @@ class FsspecStore(ArtifactStore):
         content = self._read(place)
         return None if content is None else decode_ref(content, f"{place} in {self.address}")
 
+    def read_refs(self, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | RefUnreadable | None]]:
+        """Many references, many at a time: one by one each would take a round trip.
+
+        Raises:
+            ArtifactError: the store can't be read.
+        """
+        for start in range(0, len(names), AT_ONCE):
+            places = {self._ref(name): name for name in names[start : start + AT_ONCE]}
+            with self._doing(f"read references of {self._root}"):
+                found: dict[str, bytes | Exception] = self._files.cat(list(places), on_error="return")
+                broken = next((one for one in found.values() if _is_broken(one)), None)
+                if isinstance(broken, Exception):
+                    raise broken
+            for place, name in places.items():
+                yield name, _decoded(found.get(place), f"{place} in {self.address}")
+
     def refs(self, prefix: str = "") -> Iterator[str]:  # noqa: D102
         for place in self._below("refs"):
             file = place.rsplit("/", 1)[-1]
@@ -160,6 +180,19 @@ class FsspecStore(ArtifactStore):
             raise ArtifactError(f"artifact store {self.address}: may not {what}: give its credentials the right") from e
         except Exception as e:
             raise ArtifactError(f"artifact store {self.address}: can't {what}: {e}") from e
+
+
+def _is_broken(found: bytes | Exception) -> bool:
+    return isinstance(found, Exception) and not isinstance(found, FileNotFoundError)
+
+
+def _decoded(content: bytes | Exception | None, place: str) -> dict[str, Any] | RefUnreadable | None:
+    if not isinstance(content, bytes):
+        return None
+    try:
+        return decode_ref(content, place)
+    except RefUnreadable as e:
+        return e
 
 
 def _modified(info: dict[str, Any]) -> datetime:

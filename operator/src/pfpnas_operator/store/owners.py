@@ -51,9 +51,20 @@ def record_owner(store: ArtifactStore, owner: Supernet | NASExperiment) -> None:
 
 
 def read_owner(store: ArtifactStore, uid: str) -> OwnerRecord | None:
-    """An owner's record; None if there is none that can be read."""
+    """An owner's record; None if there is none that can be read.
+
+    Raises:
+        ArtifactError: the store can't be read.
+    """
     try:
-        value = store.read_ref(f"{PREFIX}{uid}")
-        return None if value is None else OwnerRecord.model_validate(value)
-    except (RefUnreadable, ValidationError):
+        return owner_record(store.read_ref(f"{PREFIX}{uid}"))
+    except RefUnreadable:
+        return None
+
+
+def owner_record(value: object) -> OwnerRecord | None:
+    """The record that a reference holds; None if it holds none."""
+    try:
+        return OwnerRecord.model_validate(value)
+    except ValidationError:
         return None

@@ -213,7 +213,7 @@ def _of_disk(error: BaseException | None, text: str) -> web.HTTPException:
 
 @web.middleware
 async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A line for each request but the probe's; the token is in none."""
+    """A line for each request that changes something or is refused, for reads at level DEBUG; the token is in none."""
     start, status = time.monotonic(), 499
     try:
         response = await handler(request)
@@ -222,7 +222,7 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = e.status
         raise
     finally:
-        if request.path != "/healthz":
+        if request.path != "/healthz" or status >= 500:
             fields = {
                 "method": request.method,
                 "path": request.path,
@@ -231,5 +231,6 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
                 "bytes": request.content_length,
                 "milliseconds": round((time.monotonic() - start) * 1000, 1),
             }
-            logger.info("request", extra={"fields": fields})
+            read = request.method in ("GET", "HEAD") and status < 500 and status not in (401, 403)
+            logger.log(logging.DEBUG if read else logging.INFO, "request", extra={"fields": fields})
     return response

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pfpnas_api.artifacts import ArtifactStore, RefUnreadable
 from pfpnas_api.artifacts.base import is_digest
-from pfpnas_operator.store.owners import PREFIX, OwnerRecord, read_owner
+from pfpnas_operator.store.owners import PREFIX, OwnerRecord, owner_record
 
 GRACE: Final = timedelta(hours=1)
 """How long an artifact may lie there unnamed, and how long a gone owner's pods may still write references."""
@@ -147,18 +147,11 @@ def read_contents(store: ArtifactStore) -> Contents:
         ArtifactError: it can't be read.
     """
     artifacts = dict(store.digests())
-    refs = {name: _named_by(store, name) for name in store.refs()}
-    owners = {
-        uid: record
-        for uid in (name.removeprefix(PREFIX) for name in refs if name.startswith(PREFIX))
-        if (record := read_owner(store, uid)) is not None
-    }
+    refs: dict[str, frozenset[str] | None] = {}
+    owners: dict[str, OwnerRecord] = {}
+    for name, value in store.read_refs(list(store.refs())):
+        refs[name] = None if isinstance(value, RefUnreadable) else frozenset(digests_in(value))
+        record = owner_record(value) if name.startswith(PREFIX) else None
+        if record is not None:
+            owners[name.removeprefix(PREFIX)] = record
     return Contents(artifacts=artifacts, refs=refs, owners=owners)
-
-
-def _named_by(store: ArtifactStore, name: str) -> frozenset[str] | None:
-    """The digests that a reference names; None for one that holds no JSON object. One that went meanwhile: none."""
-    try:
-        return frozenset(digests_in(store.read_ref(name)))
-    except RefUnreadable:
-        return None
