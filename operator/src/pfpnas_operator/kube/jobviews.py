@@ -158,7 +158,8 @@ def job_view(record: JobRecord, pods: PodView | None, *, since: datetime) -> Job
         return replace(view, exit_code=0)
     if record.state == "Failed":
         return _failed(view, record, pods or PodView())
-    if pods is None or record.state != "Pending":
+    # A pod that has ended while its Job hasn't waits for nothing.
+    if pods is None or record.state != "Pending" or pods.exit_code is not None:
         return view
     return replace(view, reason=pods.reason, message=pods.message)
 
