@@ -43,18 +43,17 @@ class Images:
         """Built from the checkout; what has not changed is not built again."""
         return cls(
             operator=_built(cluster, "operator", "operator"),
-            workloads=_built(cluster, "workloads", "workloads", ACCELERATOR="cpu"),
+            workloads=_built(cluster, "workloads", "workloads"),
             agent=_built(cluster, "agent", "edge-agent"),
             redis=cluster.redis_image(),
         )
 
 
-def _built(cluster: Cluster, name: str, folder: str, **arguments: str) -> str:
+def _built(cluster: Cluster, name: str, folder: str) -> str:
     return cluster.build_image(
         name,
         containerfile=ROOT / folder / "Containerfile",
         context=ROOT,
-        build_args=arguments,
         inputs=(*MEMBERS, folder),
     )
 
