@@ -236,7 +236,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 def _pool(address: str) -> urllib3.HTTPConnectionPool:
     secure = {"ssl_context": ssl.create_default_context()} if address.startswith("https:") else {}
     try:
-        return urllib3.connection_from_url(address, timeout=TIMEOUT, maxsize=8, block=False, **secure)
+        return urllib3.connection_from_url(address, timeout=TIMEOUT, maxsize=16, block=False, **secure)
     except (LocationParseError, ValueError) as e:
         raise ArtifactError(f"artifact store {address!r}: {e}") from e
 
