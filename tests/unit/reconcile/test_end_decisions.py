@@ -27,6 +27,7 @@ from support.reconcile_builders import (
     observe,
     reason_of,
     seconds,
+    suggest,
 )
 
 SEARCHED = condition("Searching", "BudgetSpent", status="False", message="all were started")
@@ -281,7 +282,27 @@ def test_a_trial_by_hand_that_meets_a_fault_after_the_end_fails_alone() -> None:
 
 def test_a_trial_by_hand_of_an_experiment_that_is_at_fault_is_withdrawn() -> None:
     conditions = (condition("Searching", "UnknownDataset", status="False"), condition("Failed", "UnknownDataset"))
-    plan = decide(make_experiment(conditions=conditions), make_trial(None))
+    plan = decide(make_experiment(conditions=conditions, observed_generation=1), make_trial(None))
     assert reason_of(plan.trial_status["by-hand"], "Failed") == "Withdrawn"
+
+
+@pytest.mark.parametrize(
+    "reason", ["UnknownDataset", "ImagePullBackOff", "WaitingForAgents", "NoReference", "JobFailed"]
+)
+def test_a_failed_experiment_is_tried_again_once_its_spec_is_changed(reason: str) -> None:
+    failed = {"conditions": (condition("Failed", reason),), "finished_at": NOW, "attempts": {"digits-tune": 2}}
+    assert decide(make_experiment(observed_generation=1, **failed)).create_trials == []
+    plan = decide(make_experiment(observed_generation=1, generation=2, **failed), suggestions=suggest(0))
+    status = experiment_status(plan)
+    assert (reason_of(status, "Failed"), status.finished_at, status.attempts) == (None, None, {})
+    assert [trial.metadata.name for trial in plan.create_trials] == ["digits-00000"]
+    assert "TriedAgain" in [event.reason for event in plan.events]
+
+
+@pytest.mark.parametrize("reason", ["NoFeasibleArchitecture", "NoTrialSucceeded", "SupernetReplaced"])
+def test_what_was_measured_stays_whatever_is_changed_beside_it(reason: str) -> None:
+    failed = {"conditions": (condition("Failed", reason),), "observed_generation": 1, "generation": 2}
+    plan = decide(make_experiment(**failed), suggestions=suggest(0))
+    assert (plan.create_trials, reason_of(experiment_status(plan), "Failed")) == ([], reason)
     assert (plan.builds, plan.create_jobs) == ([], [])
     assert experiment_status(plan).trials.failed == 1

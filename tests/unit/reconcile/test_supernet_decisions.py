@@ -320,6 +320,40 @@ def test_a_failed_one_stays_failed() -> None:
     assert decide(supernet, manifests=(pretrain_manifest(),)) == Plan()
 
 
+def changed(supernet: Supernet) -> Supernet:
+    return supernet.model_copy(update={"metadata": supernet.metadata.model_copy(update={"generation": 2})})
+
+
+def test_a_failed_one_is_tried_again_once_its_spec_is_changed() -> None:
+    over = BROKEN_DEADLINE.total_seconds() + 1
+    late = make_job(PRETRAIN, "Pending", age=over, reason="ImagePullBackOff")
+    failed = status_of(decide(begun(attempts={"Pretrain": 2}), late))
+    again = changed(make_supernet("New").model_copy(update={"status": failed}))
+    plan = decide(again, make_job(PRETRAIN, "Pending", leaving=True))
+    status = status_of(plan)
+    assert (reason_of(status, "Failed"), status.attempts, status.finished_at) == (None, {}, None)
+    assert [event.reason for event in plan.events] == ["TriedAgain"]
+    assert [job.name for job in decide(again).create_jobs] == [PRETRAIN]
+
+
+def test_a_refusal_of_what_was_changed_since_is_forgotten_and_good_work_is_not() -> None:
+    refusal = pretrain_manifest(outcome="BadInput", message="no such folder", artifacts={}, figures={})
+    failed = status_of(decide(begun(), manifests=(refusal,)))
+    again = changed(make_supernet("New").model_copy(update={"status": failed}))
+    plan = decide(again, manifests=(refusal,))
+    assert plan.forget == [refusal.uid]
+    assert [job.name for job in plan.create_jobs] == [PRETRAIN]
+    assert decide(again, manifests=(pretrain_manifest(),)).forget == []
+
+
+def test_a_failed_one_that_is_to_be_suspended_stays_failed_until_it_is_resumed() -> None:
+    failed = status_of(decide(begun(), make_job(PRETRAIN, "Failed", exit_code=42)))
+    asleep = suspend(changed(make_supernet("New").model_copy(update={"status": failed})))
+    plan = decide(asleep)
+    assert (reason_of(status_of(plan), "Failed"), plan.create_jobs) == ("BadInput", [])
+    assert decide(asleep.model_copy(update={"status": status_of(plan)})) == Plan()
+
+
 def test_names_and_uids_of_its_jobs_belong_to_its_uid() -> None:
     first, second = names.supernet_manifests(make_supernet())
     assert (first, second) == ("sn-uid-pretrain", "sn-uid-predictor")

@@ -7,12 +7,13 @@ import pytest
 from pfpnas_api.jobs import TrialWorkerJob, TuneJob
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition
 from pfpnas_operator.reconcile import LogView, Plan, reconcile_experiment
-from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
+from pfpnas_operator.reconcile.deadlines import CLAIM_DEADLINE, MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
 from pfpnas_operator.reconcile.experiment import build_uids
 from support.reconcile_builders import (
     NOW,
     SPACE,
     build_manifest,
+    build_uid_of,
     condition,
     experiment_status,
     make_answer,
@@ -130,6 +131,20 @@ def test_after_the_search_the_tuner_goes_and_the_worker_stays() -> None:
     finished = make_experiment(search_finished_at=NOW, conditions=(condition("Searching", "Spent", status="False"),))
     plan = decide(finished, make_trial(0, "Succeeded"))
     assert plan.delete_jobs == [TUNE]
+
+
+def test_workers_that_leave_builds_lying_are_started_again() -> None:
+    late = CLAIM_DEADLINE.total_seconds()
+    experiment, trial = make_experiment(budget={"maxTrials": 1}), make_trial(0, buildAttempts=1)
+
+    def after(lying: float, up: float, **leases: Any) -> list[str]:
+        builds = {build_uid_of(experiment, trial): make_lease("Waiting", age=lying), **leases}
+        jobs = own_jobs(experiment) | {WORKER: make_job(WORKER, age=up)}
+        return decide(experiment, trial, builds=builds, jobs=jobs).delete_jobs
+
+    assert after(late + 1, late + 1) == [WORKER]
+    assert after(late, late + 1) == after(late + 1, late) == []
+    assert after(late + 1, late + 1, other=make_lease(age=10, entry="9-0")) == []
 
 
 # -- the reference model ---------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ SUPERNET: Final[Mapping[str, Mapping[str, Reason]]] = {
         "Ready": Reason("Experiments can use it. While they can't, the reason is that of the stage under way."),
     },
     "Failed": {
-        "BadInput": Reason("The data or the spec are at fault.", "The message says which; make a new Supernet."),
+        "BadInput": Reason(
+            "The data or the spec are at fault.", "The message says which; once the spec is changed it is tried again."
+        ),
         "BadArchitecture": Reason("As BadInput."),
         "BadManifest": Reason("A Job ended well and left nothing of use.", "See its log."),
         "JobFailed": Reason(
@@ -229,6 +231,7 @@ EVENTS: Final[Mapping[str, Reason]] = {
     "Succeeded": Reason("The experiment ended; its best is named."),
     "WarmStart": Reason("What other searches found is measured first; what is of another space is left out."),
     "BudgetRaised": Reason("It goes on after its end."),
+    "TriedAgain": Reason("It had failed, and its spec was changed since, if only by suspending and resuming it."),
     "GoalRaised": Reason("It goes on after its end."),
     "ConvergenceRelaxed": Reason("It goes on after its end."),
     "TrialAdded": Reason("A trial by hand came after the end: it is measured too."),
@@ -247,6 +250,10 @@ _HEAD = """\
 `kubectl get sn,nas,nt` shows as STATE the reason of the condition that sums up: `Ready` of a Supernet, `Succeeded` of
 an experiment and of a trial; with `-o wide` its message too. `kubectl describe` shows them all. A transition that
 somebody may have to do something about is an Event as well.
+
+A Supernet or an experiment that has failed is tried again once its spec is changed, if only by suspending and resuming
+it. Not so for what was measured: `NoFeasibleArchitecture`, `NoTrialSucceeded`, `SupernetReplaced`, and
+`TooManyFailedTrials`, which goes on when `budget.maxFailedTrials` is raised.
 
 Every wait has a deadline, but for three: a Job in its queue (Kueue), a task that no agent has claimed while agents are
 there, and what another resource waits for under deadlines of its own. `budget.maxDurationSeconds` bounds a search as a

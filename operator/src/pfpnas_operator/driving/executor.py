@@ -29,6 +29,8 @@ class Executor:
     def carry_out(self, plan: Plan, *, now: datetime) -> None:
         """Everything the plan asks for."""
         self._record(plan)
+        for uid in plan.forget:
+            self.store.delete_ref(uid)
         for event in plan.events:
             self.announce(event)
         # Before the road, which may be away: a dead Job that stays would be counted as another death.

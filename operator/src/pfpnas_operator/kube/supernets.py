@@ -116,6 +116,8 @@ class SupernetKeeper(Keeper):
             self._status = plan.status
         self.supernet = supernet
         self._say(plan.events)
+        for uid in plan.forget:
+            self._parts.store.delete_ref(uid)
         jobs.delete(plan.delete_jobs)
         jobs.create_all(plan.create_jobs, now=now)
         return self._pause(supernet, moved=plan.status is not None)

@@ -11,6 +11,9 @@ BUILD_DEADLINE = timedelta(minutes=15)
 STALL_DEADLINE = timedelta(minutes=30)
 """A training Job that says nothing new for so long hangs: one epoch of the largest spaces stays under it."""
 
+CLAIM_DEADLINE = timedelta(minutes=15)
+"""For workers that are up to take a build: they ask for one all the time."""
+
 STEADY = timedelta(minutes=10)
 """A Job of the experiment's own that stays up so long is forgiven its earlier deaths."""
 

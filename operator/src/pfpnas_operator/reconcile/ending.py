@@ -28,11 +28,19 @@ INFEASIBLE = "NoFeasibleArchitecture"
 
 NO_SUCCESS = "NoTrialSucceeded"
 
+LASTING = frozenset({TOO_MANY, INFEASIBLE, NO_SUCCESS, "SupernetReplaced"})
+"""Failures that no change of the spec alone mends: they follow from what was measured. The others are tried again once
+the spec is changed, if only by suspending and resuming it: an image or an agent may be there by now."""
+
 
 def reopen(cycle: Cycle) -> None:
     """Undo an end that a changed goal or budget, or a trial made by hand since, makes void."""
     searching = find_condition(cycle.status.conditions, "Searching")
-    if goes_on(cycle.experiment, cycle.summary, cycle.stamp.now):
+    if _tried_again(cycle):
+        _undo_end(cycle)
+        cycle.update(attempts={}, interruptions={})
+        cycle.note("TriedAgain", "the spec was changed: it is tried again")
+    elif goes_on(cycle.experiment, cycle.summary, cycle.stamp.now):
         _undo_end(cycle)
         cycle.update(search_finished_at=None, attempts={})
         cycle.note(*REOPENED.get(searching.reason if searching else "", REOPENED["BudgetSpent"]))
@@ -45,6 +53,14 @@ def reopen(cycle: Cycle) -> None:
 
     elif cycle.ended and _changed(cycle):
         _say_why_not(cycle)
+
+
+def _tried_again(cycle: Cycle) -> bool:
+    """Whether it failed for what a changed spec may mend, and the spec was changed since."""
+    failure = find_condition(cycle.status.conditions, "Failed")
+    if failure is None or failure.status != "True" or failure.reason in LASTING:
+        return False
+    return cycle.experiment.status.observed_generation != cycle.stamp.generation
 
 
 def _changed(cycle: Cycle) -> bool:

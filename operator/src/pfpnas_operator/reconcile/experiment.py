@@ -76,7 +76,7 @@ def _decide(cycle: Cycle) -> None:
     elif cycle.ended:
         nothing_to_suspend(cycle)
     if cycle.ended:
-        rest(cycle, cycle.observed.active)
+        rest(cycle, cycle.observed.active if wanted else ())
         return sweep(cycle)
     allowed = _accept(cycle)
     if not wanted:

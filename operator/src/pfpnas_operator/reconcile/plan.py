@@ -40,6 +40,8 @@ class Plan:
     """By name; only what changed."""
     status: SupernetStatus | NASExperimentStatus | None = None
     """None when nothing changed."""
+    forget: list[str] = field(default_factory=list)
+    """Uids whose manifests are void: their Jobs refused what was changed since."""
     delete_results: list[ResultView] = field(default_factory=list)
     delete_tasks: list[str] = field(default_factory=list)
     """Entries."""

@@ -90,7 +90,7 @@ def training_of(spec: SupernetSpec) -> SupernetSpec:
 
 
 def _decide(cycle: _Cycle) -> SupernetStatus:
-    status, stamp = cycle.supernet.status, cycle.stamp
+    status, stamp = _tried_again(cycle), cycle.stamp
     if is_true(status.conditions, "Failed") or is_true(status.conditions, "Ready"):
         _clean(cycle)
         return _nothing_to_suspend(cycle, status) if cycle.supernet.spec.suspend else status
@@ -109,10 +109,25 @@ def _decide(cycle: _Cycle) -> SupernetStatus:
     return _fit(cycle, status, status.checkpoint)
 
 
+def _tried_again(cycle: _Cycle) -> SupernetStatus:
+    """The status; without its failure once the spec was changed since, if only by suspending and resuming it.
+
+    What was trained is still there: an image that can be pulled again, or a GPU, is all that it may have lacked.
+    """
+    status = cycle.supernet.status
+    changed = status.observed_generation != cycle.stamp.generation
+    if not changed or cycle.supernet.spec.suspend or not is_true(status.conditions, "Failed"):
+        return status
+    cycle.note("TriedAgain", "the spec was changed: it is tried again")
+    cycle.plan.forget.extend(uid for uid, found in cycle.observed.manifests.items() if found.outcome != "Done")
+    kept = tuple(condition for condition in status.conditions if condition.type != "Failed")
+    return status.model_copy(update={"conditions": kept, "attempts": {}, "interruptions": {}, "finished_at": None})
+
+
 def _nothing_to_suspend(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
     text = "spec.suspend is true, but there is nothing to suspend: it has ended"
     conditions = cycle.stamp.put(status.conditions, "Suspended", FALSE, "Ended", text)
-    return status.model_copy(update={"conditions": conditions})
+    return status.model_copy(update={"conditions": conditions, "observed_generation": cycle.stamp.generation})
 
 
 def _suspended(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
@@ -210,7 +225,7 @@ def _stage(
 ) -> Manifest | _Ongoing | _StageFailed:
     """The stage's manifest when it is done; else the status with its progress; else why it failed."""
     manifest, job = cycle.observed.manifests.get(document.uid), cycle.observed.jobs.get(name)
-    if manifest is not None:
+    if manifest is not None and document.uid not in cycle.plan.forget:
         if job is not None and not job.active and not job.leaving:
             remove(cycle.plan, name)
         if manifest.outcome == "Done":

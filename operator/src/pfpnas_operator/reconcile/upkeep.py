@@ -17,7 +17,7 @@ from pfpnas_operator.reconcile.building import (
 )
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE
 from pfpnas_operator.reconcile.cycle import Cycle, Fault
-from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
+from pfpnas_operator.reconcile.deadlines import CLAIM_DEADLINE, MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
 from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView
 from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
@@ -196,9 +196,20 @@ def _trouble(observed: ExperimentObserved, wanted: JobRequest, job: JobView, now
     """Why a Job that should stay up has to go, if it has to."""
     if not job.active:
         return job.message or f"ended with exit code {job.exit_code}"
+    if wanted.workload == "trial-worker" and _idle(observed, job, now) > CLAIM_DEADLINE:
+        return f"it took no build for {int(CLAIM_DEADLINE.total_seconds())} s"
     if wanted.workload == "tune" and job.state == "Running" and _silence(observed, job, now) > SUGGESTION_DEADLINE:
         return f"it made no suggestion for {int(SUGGESTION_DEADLINE.total_seconds())} s"
     return None
+
+
+def _idle(observed: ExperimentObserved, workers: JobView, now: datetime) -> timedelta:
+    """For how long workers that are up have left builds lying, and have none in hand."""
+    leases = observed.builds.values()
+    waiting = [lease.since for lease in leases if lease.state == "Waiting"]
+    if workers.state != "Running" or not waiting or any(lease.state == "Claimed" for lease in leases):
+        return timedelta(0)
+    return now - max(min(waiting), workers.since)
 
 
 def _silence(observed: ExperimentObserved, tuner: JobView, now: datetime) -> timedelta:
