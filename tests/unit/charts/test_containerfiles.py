@@ -1,0 +1,53 @@
+"""The Containerfiles keep their shape: any base, a numeric user, no tools at the end, our code in the last layer."""
+
+import re
+
+import pytest
+
+from cluster.settings import ROOT
+
+FOLDERS = ("operator", "workloads", "edge-agent")
+
+
+def _lines(folder: str) -> list[str]:
+    text = (ROOT / folder / "Containerfile").read_text()
+    joined = re.sub(r"\\\n(\s*#.*\n)*", " ", text)
+    return [line for line in joined.splitlines() if line and not line.startswith("#")]
+
+
+@pytest.fixture(params=FOLDERS)
+def lines(request: pytest.FixtureRequest) -> list[str]:
+    return _lines(request.param)
+
+
+def test_every_stage_is_of_the_one_base(lines: list[str]) -> None:
+    assert lines[0].startswith("ARG BASE=")
+    froms = [line.split()[1] for line in lines if line.startswith("FROM")]
+    assert froms == ["${BASE}", "tools", "${BASE}"]
+
+
+def test_the_user_is_a_number_beyond_the_hosts_own(lines: list[str]) -> None:
+    assert [line for line in lines if line.startswith("USER")] == ["USER 65532:65532"]
+
+
+def test_our_code_is_the_last_layer(lines: list[str]) -> None:
+    last = lines[max(at for at, line in enumerate(lines) if line.startswith("FROM")) :]
+    layers = [line for line in last if line.startswith(("RUN", "COPY"))]
+    assert layers[-1] == "COPY --from=ours /opt/pfpnas /opt/pfpnas"
+    assert not [line for line in last if line.startswith("COPY --from=tools /opt")]
+
+
+def test_versions_are_those_of_the_project(lines: list[str]) -> None:
+    exports = [line for line in lines if "uv export" in line]
+    assert len(exports) == 1
+    pinned = [line for line in lines if "uv pip install" in line]
+    assert all("--no-deps" in line for line in pinned)
+
+
+def test_the_context_holds_sources_only() -> None:
+    ignored = (ROOT / ".containerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    assert (ROOT / ".dockerignore").resolve() == ROOT / ".containerignore"
+    for folder in FOLDERS:
+        copied = [line.split()[1] for line in _lines(folder) if line.startswith("COPY") and "--from" not in line]
+        assert [path for path in copied if f"!{path}" not in ignored] == []
