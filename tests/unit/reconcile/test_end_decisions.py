@@ -284,6 +284,8 @@ def test_a_trial_by_hand_of_an_experiment_that_is_at_fault_is_withdrawn() -> Non
     conditions = (condition("Searching", "UnknownDataset", status="False"), condition("Failed", "UnknownDataset"))
     plan = decide(make_experiment(conditions=conditions, observed_generation=1), make_trial(None))
     assert reason_of(plan.trial_status["by-hand"], "Failed") == "Withdrawn"
+    assert (plan.builds, plan.create_jobs) == ([], [])
+    assert experiment_status(plan).trials.failed == 1
 
 
 @pytest.mark.parametrize(
@@ -304,5 +306,3 @@ def test_what_was_measured_stays_whatever_is_changed_beside_it(reason: str) -> N
     failed = {"conditions": (condition("Failed", reason),), "observed_generation": 1, "generation": 2}
     plan = decide(make_experiment(**failed), suggestions=suggest(0))
     assert (plan.create_trials, reason_of(experiment_status(plan), "Failed")) == ([], reason)
-    assert (plan.builds, plan.create_jobs) == ([], [])
-    assert experiment_status(plan).trials.failed == 1
