@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from kubernetes import client, config, watch
+from kubernetes import client, watch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
 
@@ -42,7 +42,6 @@ from cluster.provider import choose, provide, what_kind_lacks
 from pfpnas_api.bus import AgentBus, GroupMissing, connect
 from pfpnas_api.messages import Heartbeat
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS
-from pfpnas_operator.kube.api import connect as connect_api
 from support.instant_work import figures
 from support.outside_operator import POOL, Outside, outside_operator, until
 from support.release import Images
@@ -69,7 +68,7 @@ class Bench:
 
     def __init__(self, outside: Outside, asked: argparse.Namespace) -> None:
         self.outside, self.asked = outside, asked
-        self.connection = config.new_client_from_config(config_file=str(outside.cluster.kubeconfig))
+        self.connection = outside.connection
         self.noop = outside.cluster.noop_image()
         self.pause = images.static_image(outside.cluster.engine, "pause")
 
@@ -295,7 +294,6 @@ def bench_cluster(kubeconfig: Path | None) -> Iterator[Cluster]:
     if choice.provider is None:
         raise SystemExit(choice.reason)
     with provide(choice) as cluster:
-        os.environ["KUBECONFIG"] = str(cluster.kubeconfig)
         yield cluster
 
 
@@ -315,7 +313,7 @@ def main() -> None:
     asked = parser.parse_args()
     with bench_cluster(asked.kubeconfig) as cluster, tempfile.TemporaryDirectory() as folder:
         workloads = asked.workloads_image or Images.build(cluster).workloads
-        with outside_operator(cluster, connect_api(), Path(folder), workloads=workloads) as outside:
+        with outside_operator(cluster, Path(folder), workloads=workloads) as outside:
             bench = Bench(outside, asked)
             for name in asked.rows:
                 rows: Callable[[], Iterator[Row]] = getattr(bench, name)

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/suppo
 import psutil
 from kube_operator import Bench, bench_cluster, row
 
-from pfpnas_operator.kube.api import connect as connect_api
 from support.outside_operator import Outside, outside_operator
 from support.release import Images
 
@@ -75,7 +74,7 @@ def main() -> None:
     asked = parser.parse_args()
     with bench_cluster(asked.kubeconfig) as cluster, tempfile.TemporaryDirectory() as folder:
         workloads = asked.workloads_image or Images.build(cluster).workloads
-        with outside_operator(cluster, connect_api(), Path(folder), workloads=workloads) as outside:
+        with outside_operator(cluster, Path(folder), workloads=workloads) as outside:
             bench = Bench(outside, asked)
             with bench.stand_in(NAME, "measuring_builds", trials=asked.trials, parallel=asked.parallel):
                 looks = looked(outside)

@@ -20,6 +20,7 @@ from typing import Any
 
 import redis
 import yaml
+from kubernetes import client, config
 
 from cluster.kube import Cluster
 from cluster.settings import ROOT
@@ -72,7 +73,7 @@ class Outside:
 
     Attributes:
         cluster: Where its Jobs run.
-        api: Its Kubernetes API.
+        connection: To its Kubernetes API.
         namespace: The only one that the operator watches.
         folder: For configuration, logs and artifacts.
         address: Of this machine, as pods reach it.
@@ -80,7 +81,7 @@ class Outside:
     """
 
     cluster: Cluster
-    api: Api
+    connection: client.ApiClient
     namespace: str
     folder: Path
     address: str
@@ -90,6 +91,11 @@ class Outside:
     metrics_port: int = 0
     operator: "subprocess.Popen[bytes] | None" = None
     _running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    @property
+    def api(self) -> Api:
+        """The Kubernetes API, as the operator uses it."""
+        return Api(self.connection)
 
     @property
     def redis_url(self) -> str:
@@ -118,8 +124,7 @@ class Outside:
         server = [sys.executable, "-m", "pfpnas_operator.store", "--root", str(self.folder / "store")]
         where = ["--host", self.address, "--port", str(self.store_port), "--key-file", str(self.folder / "key")]
         self._running.append(self._spawn([*server, *where], "store"))
-        client = redis.Redis.from_url(self.redis_url)
-        until(lambda: _answers(client.ping), "Redis")
+        until(lambda: _answers(redis.Redis.from_url(self.redis_url).ping), "Redis")
         until(lambda: _answers(lambda: urllib.request.urlopen(f"{self.store_address}/healthz", timeout=5)), "the store")
 
     def start_operator(self) -> None:
@@ -218,14 +223,21 @@ class Outside:
 
 
 @contextmanager
-def outside_operator(cluster: Cluster, api: Api, folder: Path, *, workloads: str) -> Iterator[Outside]:
+def outside_operator(cluster: Cluster, folder: Path, *, workloads: str) -> Iterator[Outside]:
     """The operator for the length of the block, with a namespace and a Supernet `net` that is ready."""
     nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
     address = next(a["address"] for a in nodes[0]["status"]["addresses"] if a["type"] == "InternalIP")
+    # Not by KUBECONFIG, which the library reads when it is imported.
+    connection = config.new_client_from_config(config_file=str(cluster.kubeconfig))
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     with cluster.namespace("bench") as namespace:
         outside = Outside(
-            cluster=cluster, api=api, namespace=namespace, folder=folder, address=address, workloads=workloads
+            cluster=cluster,
+            connection=connection,
+            namespace=namespace,
+            folder=folder,
+            address=address,
+            workloads=workloads,
         )
         try:
             outside.start()
