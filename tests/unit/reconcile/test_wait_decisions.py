@@ -172,6 +172,16 @@ def test_what_only_people_can_bring_is_waited_for_for_days_and_not_for_ever(
 
 
 @pytest.mark.parametrize(("kind", "reason", "state", "seen"), ABSENT)
+def test_who_changes_the_spec_of_one_that_gave_up_has_all_the_time_again(
+    kind: str, reason: str, state: str, seen: dict[str, Any]
+) -> None:
+    gone = (since(LONG_AGO, kind, reason), condition("Failed", state), since(LONG_AGO, "Searching", state))
+    plan = decide(make_experiment(conditions=gone, observed_generation=1, generation=2), **seen)
+    assert reason_of(experiment_status(plan), "Failed") is None
+    assert said(plan, kind) == ("False", reason)
+
+
+@pytest.mark.parametrize(("kind", "reason", "state", "seen"), ABSENT)
 def test_the_time_in_suspension_is_no_waiting(kind: str, reason: str, state: str, seen: dict[str, Any]) -> None:
     resumed = since(NOW - seconds(60), "Suspended", "Resumed")
     plan = decide(make_experiment(conditions=(since(LONG_AGO, kind, reason), resumed)), **seen)

@@ -38,6 +38,7 @@ def reopen(cycle: Cycle) -> None:
     searching = find_condition(cycle.status.conditions, "Searching")
     if _tried_again(cycle):
         _undo_end(cycle)
+        _wait_anew(cycle)
         cycle.update(attempts={}, interruptions={})
         cycle.note("TriedAgain", "the spec was changed: it is tried again")
     elif goes_on(cycle.experiment, cycle.summary, cycle.stamp.now):
@@ -61,6 +62,13 @@ def _tried_again(cycle: Cycle) -> bool:
     if failure is None or failure.status != "True" or failure.reason in LASTING:
         return False
     return cycle.experiment.status.observed_generation != cycle.stamp.generation
+
+
+def _wait_anew(cycle: Cycle) -> None:
+    """Forget since when it waits; how a search ended that was over is kept."""
+    over = ("Searching",) if cycle.status.search_finished_at is not None else ()
+    kept = tuple(c for c in cycle.status.conditions if c.type in ("Suspended", *over))
+    cycle.update(conditions=kept)
 
 
 def _changed(cycle: Cycle) -> bool:

@@ -73,8 +73,11 @@ def build_reference(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStat
         cycle.interruption(REFERENCE, outcome.tries.interruptions)
         wait_with(cycle, outcome.wait or Wait(reason="BuildingReference", message="the reference model is being built"))
         return None
-    cycle.update(reference=outcome.artifact if isinstance(outcome, Built) else None, reference_architecture=smallest)
-    return _nothing_to_relate_to(cycle) if isinstance(outcome, SelfMeasured) else None
+    fault = _nothing_to_relate_to(cycle) if isinstance(outcome, SelfMeasured) else None
+    if fault is None:
+        artifact = outcome.artifact if isinstance(outcome, Built) else None
+        cycle.update(reference=artifact, reference_architecture=smallest)
+    return fault
 
 
 def _nothing_to_relate_to(cycle: Cycle) -> Fault | None:
