@@ -72,12 +72,11 @@ class FolderStore(ArtifactStore):
     def delete(self, digest: str, *, unmodified_since: datetime | None = None) -> None:  # noqa: D102
         path = self.path(digest)
         try:
-            if unmodified_since is None or _modified(path) <= unmodified_since:
-                path.unlink()
-        except FileNotFoundError:
-            return
-        except OSError as e:
-            raise ArtifactError(f"can't delete {path}: {e.strerror or e}") from e
+            newer = unmodified_since is not None and _modified(path) > unmodified_since
+        except OSError:
+            return  # not there
+        if not newer:
+            _delete(path)
 
     def digests(self, *, after: str = "") -> Iterator[tuple[str, datetime]]:
         """Every artifact in the order of its digest, and when it was last put.
@@ -100,7 +99,7 @@ class FolderStore(ArtifactStore):
         write_atomically(self.root / ref_path(name), encode_ref(value))
 
     def delete_ref(self, name: str) -> None:  # noqa: D102
-        (self.root / ref_path(name)).unlink(missing_ok=True)
+        _delete(self.root / ref_path(name))
 
     def read_ref(self, name: str) -> dict[str, Any] | None:  # noqa: D102
         path = self.root / ref_path(name)
@@ -132,6 +131,13 @@ def _names(folder: Path) -> list[str]:
         return []
     except OSError as e:
         raise ArtifactError(f"can't read {folder}: {e.strerror or e}") from e
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as e:
+        raise ArtifactError(f"can't delete {path}: {e.strerror or e}") from e
 
 
 def _modified(path: Path) -> datetime:
