@@ -20,6 +20,9 @@ THREADS: Final = 16
 def apply(settings: kopf.OperatorSettings) -> None:
     """Set everything; called once, at the start."""
     settings.queueing.worker_limit = WORKERS
+    # A worker that waits for more of the same object holds up all others: with kopf's 5 s, a thousand Trials listed at
+    # a restart would keep a new one waiting for minutes.
+    settings.queueing.idle_timeout = 0.01
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + 60
     # Ten thousand Trials in one answer would be tens of megabytes at both ends.
