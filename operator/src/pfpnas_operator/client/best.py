@@ -50,10 +50,11 @@ def fetch_best(cluster: Cluster, experiment: NASExperiment, *, operator_namespac
         ArtifactError: the store refuses, or the model is damaged.
     """
     best, metadata = experiment.status.best, experiment.metadata
-    if best is None or best.artifact is None:
-        raise NothingYet(
-            f"NASExperiment {metadata.namespace}/{metadata.name} has no best model yet: {how_far(experiment)}"
-        )
+    place = f"NASExperiment {metadata.namespace}/{metadata.name}"
+    if best is None:
+        raise NothingYet(f"{place} has no best model yet: {how_far(experiment)}")
+    if best.artifact is None:
+        raise ClusterError(f"{place} has a best trial, {best.trial}, but no model: its trials' image leaves none")
     access = read_access(cluster, metadata.namespace, experiment=metadata.name)
     store = reach_store(cluster, access, operator_namespace=operator_namespace)
     try:
