@@ -11,8 +11,9 @@ GO_PROGRAMS = {
     "coredns": "github.com/coredns/coredns@v1.14.6",
     "kwok": "sigs.k8s.io/kwok/cmd/kwok@v0.7.0",
     "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
+    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7",
 }
-"""Programs built as they are; kwok only for the benchmark of scale, kube-score for the charts."""
+"""Built as they are; kwok only for the benchmark of scale, kube-score for the charts, actionlint for the workflow."""
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

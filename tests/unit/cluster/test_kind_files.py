@@ -1,10 +1,13 @@
 """The workflow and the kind configuration, which run on GitHub only, say what the provider expects."""
 
+import os
 from typing import Any
 
+import pytest
 import yaml
 
-from cluster import settings
+from cluster import programs, settings
+from cluster.shell import run
 
 WORKFLOW = settings.ROOT / ".github" / "workflows" / "e2e.yml"
 
@@ -21,6 +24,13 @@ def test_the_workflow_asks_for_kind_with_the_providers_node_image_and_helm() -> 
     assert environment["PFPNAS_E2E"] == "kind"
     assert environment["NODE_IMAGE"] == settings.NODE_IMAGE
     assert settings.GO_PROGRAMS["helm"].endswith(environment["HELM_VERSION"])
+
+
+def test_actionlint_finds_nothing_in_the_workflow() -> None:
+    if not (programs.BIN / "actionlint").exists() and os.environ.get("CI") != "true":
+        pytest.skip(f"actionlint is not in {programs.BIN}, and CI is not set, where it would be built")
+
+    run(programs.go_program("actionlint"), "-no-color", WORKFLOW)
 
 
 def test_kinds_node_is_of_the_local_clusters_minor() -> None:
