@@ -49,9 +49,10 @@ def make_bridge() -> None:
     run("ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    calls = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    if calls.exists():  # else the kernel has no such filter, or its module isn't loaded yet
-        calls.write_text("1")
+    # Else a service's answer from a pod on the same bridge comes back past the rules that sent the question there.
+    with contextlib.suppress(CommandError, FileNotFoundError):  # where it is part of the kernel there is no module
+        run("modprobe", "br_netfilter")
+    Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1")
 
 
 def remove_bridge() -> None:

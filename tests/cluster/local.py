@@ -1,6 +1,7 @@
 """The local provider: a real single-node Kubernetes out of processes of this machine."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,8 @@ SAVED = CACHE / "kernel-settings.json"
 """Outside the state folder, which a start empties: what a killed run changed must still be put back."""
 
 FAILED = CACHE / "last-failure"
+"""Logs of the components whose start failed."""
+
 CONTAINERS = CACHE / "containerd"
 """containerd's images, kept from one cluster to the next."""
 
@@ -42,6 +45,18 @@ CLUSTER_USERS = ("kubelet", "controller-manager", "scheduler", "proxy", "coredns
 def is_up() -> bool:
     """Whether all components of a cluster of this cache run."""
     return all(processes.running(name, LOGS) is not None for name in ORDER)
+
+
+def ensure() -> bool:
+    """Start a cluster unless one runs; whether it was started here. Two sessions that ask at once get the same one."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_up():
+            renew_volumes()
+            return False
+        start()
+        return True
 
 
 def start() -> Path:

@@ -19,8 +19,9 @@ def start(name: str, command: Sequence[str | Path], folder: Path, *, env: dict[s
     log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     streams = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate((null, log, log))]
+    closed = [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()]
     # Not subprocess.Popen: its object complains when it is dropped while the process runs on, as it shall here.
-    pid = os.posix_spawnp(words[0], words, {**os.environ, **(env or {})}, file_actions=streams, setsid=True)
+    pid = os.posix_spawnp(words[0], words, {**os.environ, **(env or {})}, file_actions=[*streams, *closed], setsid=True)
     os.close(log)
     os.close(null)
     record = {"pid": pid, "started": started(pid), "command": words}
@@ -95,6 +96,16 @@ def with_descendants(pids: Iterable[int]) -> list[int]:
     found = list(pids)
     for pid in found:  # grows while it is walked
         found += tree.get(pid, [])
+    return found
+
+
+def _inherited() -> list[int]:
+    """Files that this process was given and would pass on, such as a lock that its caller holds."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that lists the folder is gone by now
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
     return found
 
 

@@ -113,15 +113,11 @@ def provide(choice: Choice) -> Iterator[Cluster]:
 
 @contextmanager
 def _local_cluster() -> Iterator[Cluster]:
-    was_up = local.is_up()
-    if was_up:
-        local.renew_volumes()
-    else:
-        local.start()
+    started_here = local.ensure()
     try:
         yield Cluster("local", KUBECONFIG, programs.kubectl(), programs.go_program("helm"), Buildah())
     finally:
-        if not was_up:
+        if started_here:
             local.stop()
 
 

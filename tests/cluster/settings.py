@@ -50,5 +50,5 @@ ETCD = "http://127.0.0.1:23790"
 CGROUP = "pfpnas-e2e"
 
 STORAGE_CLASS = "local-e2e"
-VOLUMES = 32
+VOLUMES = 64
 """There is no provisioner, so so many volumes are made beforehand; `renew_volumes` empties the used ones."""

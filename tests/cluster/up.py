@@ -33,8 +33,10 @@ def main() -> int:
 
 
 def _start(*, fresh: bool) -> int:
-    if fresh or not local.is_up():
+    if fresh:
         local.start()
+    else:
+        local.ensure()
     print(KUBECONFIG)
     return 0
 

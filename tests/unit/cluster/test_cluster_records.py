@@ -40,6 +40,18 @@ def test_a_recorded_process_is_found_and_ended(tmp_path: Path) -> None:
     assert processes.running("sleeper", tmp_path) is None
 
 
+def test_a_callers_lock_is_not_kept_by_what_was_started(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        processes.start("holder", ["sleep", "600"], tmp_path)
+        pid = processes.running("holder", tmp_path)
+        held = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        processes.stop("holder", tmp_path)
+
+    assert str(tmp_path / "lock") not in held
+    assert str(tmp_path / "holder.log") in held
+
+
 def test_a_process_id_that_went_to_another_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         record = {"pid": other.pid, "started": "1", "command": []}
