@@ -199,6 +199,8 @@ class Hub:
         """Redis went away, or came back: said once on every search that is under way."""
         reason, text = ("RedisBack", "Redis answers again") if up else ("RedisAway", f"Redis: {why}")
         logger.log(logging.INFO if up else logging.WARNING, "%s", text)
+        if up:
+            self.parts.rights.redis_is_back()
         for keeper in list(self._owners.values()):
             keeper.wake_from_thread()
             if not up and isinstance(keeper, ExperimentKeeper) and not keeper.ended:

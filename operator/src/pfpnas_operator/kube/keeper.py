@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Final
@@ -22,7 +23,8 @@ IDLE_SECONDS: Final = 30.0
 ACTIVE_SECONDS: Final = 5.0
 """While something is under way: heartbeats and deadlines ring no bell."""
 
-LONGEST_BACKOFF_SECONDS: Final = 15.0
+LONGEST_BACKOFF_SECONDS: Final = 8.0
+"""Between two tries while something is away: so long it may go on being thought away."""
 
 
 class Keeper(ABC):
@@ -40,7 +42,8 @@ class Keeper(ABC):
         self.now = datetime.fromtimestamp(0, UTC)
         self._threads, self._loop = threads, loop
         self._awake = asyncio.Event()
-        self._failures = delays(first=0.5, most=LONGEST_BACKOFF_SECONDS)
+        self._failures = _backoff()
+        self._failing = False
         self._task: asyncio.Task[None] | None = None
 
     # -- in the event loop -------------------------------------------------------------------------------------
@@ -73,6 +76,10 @@ class Keeper(ABC):
             self._awake.clear()
             self.before()
             pause = await self._loop.run_in_executor(self._threads, self._guarded)
+            if self._failing:
+                # Whatever wakes it would but fail again, and again.
+                await asyncio.sleep(pause)
+                continue
             try:
                 await asyncio.wait_for(self._awake.wait(), pause)
             except TimeoutError:
@@ -100,10 +107,12 @@ class Keeper(ABC):
         except Exception as e:
             self.forget()
             return self._failed(e, quietly=False)
-        self._failures = delays(first=0.5, most=LONGEST_BACKOFF_SECONDS)
+        if self._failing:
+            self._failing, self._failures = False, _backoff()
         return pause
 
     def _failed(self, error: Exception, *, quietly: bool) -> float:
+        self._failing = True
         metrics.ERRORS.labels(self.kind, type(error).__name__).inc()
         where = f"{self.kind} {self.namespace}/{self.name}"
         if quietly:
@@ -122,6 +131,10 @@ class Keeper(ABC):
 
     def redis_away(self, now: datetime) -> None:  # noqa: B027 - only who counts time has to
         """Nobody could answer meanwhile: what is counted begins anew."""
+
+
+def _backoff() -> Iterator[float]:
+    return delays(first=0.3, most=LONGEST_BACKOFF_SECONDS)
 
 
 def _version(body: Object) -> int:

@@ -49,6 +49,10 @@ class Rights:
         self._see_secret(owner, own_user=own_user)
         self._note(resource)
 
+    def redis_is_back(self) -> None:
+        """Users may be gone, with a server that keeps them in memory only."""
+        self._users.clear()
+
     def forget(self, uid: str) -> None:
         """An owner is gone."""
         self._users.pop(uid, None)
