@@ -101,6 +101,14 @@ def test_an_answer_that_comes_while_it_is_suspended_counts() -> None:
     assert [entry.event for entry in plan.log] == ["Finished"]
 
 
+def test_chunks_that_were_missed_are_pushed_although_it_is_suspended() -> None:
+    experiment, trial = suspended(), make_trial(0, "Built")
+    task = task_id_of(experiment, trial)
+    plan = decide(experiment, trial, results={task: (make_answer(task, failure="BlobMissing"),)})
+    assert (plan.tasks, trial.status.artifact in plan.push) == ([], True)
+    assert plan.trial_status["digits-00000"].measure_attempts == 1
+
+
 def test_a_search_is_not_over_while_it_is_suspended() -> None:
     spent = suspended(budget={"maxTrials": 1, "maxDurationSeconds": 10}, started_at=NOW - seconds(60))
     plan = decide(spent, make_trial(0, "Succeeded"))

@@ -73,9 +73,12 @@ def _take_answers(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus
 
 
 def _start_nothing(cycle: Cycle) -> None:
-    """Take out of the plan what would be started, and off the road what nobody has begun."""
+    """Take out of the plan what would be started, and off the road what nobody has begun.
+
+    Chunks that an agent missed are pushed all the same: its answer has cost an attempt, and the next agent needs them.
+    """
     plan, observed = cycle.plan, cycle.observed
-    for planned in (plan.create_jobs, plan.builds, plan.tasks, plan.push):
+    for planned in (plan.create_jobs, plan.builds, plan.tasks):
         planned.clear()
     for wanted in (plan.wanted_jobs, plan.wanted_builds):
         wanted.clear()
