@@ -1,29 +1,25 @@
-"""Merge patches: only what changed, null for what vanished."""
+"""Patches of a status: only what changed, and only on the object that was looked at."""
+
+from typing import Any
 
 import pytest
 
-from pfpnas_operator.kube.patches import difference, status_patch
+from pfpnas_operator.kube.patches import status_patch
 
-CASES = [
-    ({}, {"a": 1}, {"a": 1}),
-    ({"a": 1}, {}, {"a": None}),
-    ({"a": 1}, {"a": 1}, {}),
-    ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}),
-    ({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}),
-    ({"a": [1, 2]}, {"a": [2]}, {"a": [2]}),
-    ({"a": {"b": 1}}, {"a": [1]}, {"a": [1]}),
-    ({"a": 0}, {"a": False}, {}),
+CASES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]]]] = [
+    ({}, {"a": 1}, [("add", "/status")]),
+    ({"a": 1}, {"a": 2}, [("add", "/status/a")]),
+    ({"a": 1, "b": 2}, {"b": 2}, [("remove", "/status/a")]),
+    ({"a": [1, 2], "b": {"c": 1}}, {"a": [2], "b": {"c": 1}}, [("add", "/status/a")]),
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "patch"), CASES)
-def test_patch_is_the_difference(old: dict, new: dict, patch: dict) -> None:
-    assert difference(old, new) == patch
+@pytest.mark.parametrize(("old", "new", "operations"), CASES)
+def test_patch_is_the_difference(old: dict[str, Any], new: dict[str, Any], operations: list[tuple[str, str]]) -> None:
+    test, *rest = status_patch("u-1", old, new)
+    assert test == {"op": "test", "path": "/metadata/uid", "value": "u-1"}
+    assert [(one["op"], one["path"]) for one in rest] == operations
 
 
 def test_a_status_that_did_not_change_is_not_written() -> None:
-    assert status_patch("u-1", {"a": 1}, {"a": 1}) is None
-
-
-def test_a_patch_is_bound_to_the_object_that_was_looked_at() -> None:
-    assert status_patch("u-1", {"a": 1}, {"a": 2}) == {"metadata": {"uid": "u-1"}, "status": {"a": 2}}
+    assert status_patch("u-1", {"a": 1}, {"a": 1}) == []

@@ -1,7 +1,7 @@
 """The Kubernetes API: the only module that calls it, and that knows how its errors look."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -13,6 +13,8 @@ from pfpnas_api.kinds import API_VERSION
 
 Object: TypeAlias = dict[str, Any]
 """An object as JSON."""
+
+Body: TypeAlias = Mapping[str, Any] | Sequence[Object]
 
 REQUEST_SECONDS: Final = 30
 """Most requests take milliseconds; a server that is silent for longer is taken as gone."""
@@ -116,16 +118,27 @@ class Api:
         """
         return self._call("POST", place.path(namespace), body=body)
 
-    def merge(
-        self, place: Place, namespace: str, name: str, body: Mapping[str, Any], *, part: str | None = None
-    ) -> Object | None:
+    def merge(self, place: Place, namespace: str, name: str, body: Mapping[str, Any]) -> Object | None:
         """Change an object by a JSON merge patch; None when it is gone.
 
         Raises:
             Stale: the patch names another object's uid or version, or makes an invalid one.
         """
+        return self._patch(place.path(namespace, name), body)
+
+    def amend(
+        self, place: Place, namespace: str, name: str, operations: Sequence[Object], *, part: str
+    ) -> Object | None:
+        """Change a subresource by a JSON patch; None when the object is gone.
+
+        Raises:
+            Stale: a test fails, or what comes of it is invalid.
+        """
+        return self._patch(place.path(namespace, name, part=part), operations)
+
+    def _patch(self, path: str, body: Body) -> Object | None:
         try:
-            return self._call("PATCH", place.path(namespace, name, part=part), body=body)
+            return self._call("PATCH", path, body=body)
         except ApiError as e:
             if e.status == 404:
                 return None
@@ -163,11 +176,11 @@ class Api:
         return True
 
     def _call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Body | None = None
     ) -> Object:
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            headers["Content-Type"] = _kind(method, body)
         request = self._client.param_serialize(
             method,
             path,
@@ -185,6 +198,19 @@ class Api:
             found: Object = json.loads(content)
             return found
         raise _refusal(method, path, answer.status, content)
+
+
+def _kind(method: str, body: Body) -> str:
+    if method != "PATCH":
+        return "application/json"
+    return "application/merge-patch+json" if isinstance(body, Mapping) else "application/json-patch+json"
+
+
+def slim(body: Mapping[str, Any]) -> Object:
+    """An object without what servers keep in it for themselves: half of it, mostly."""
+    kept = ("managedFields", "annotations")
+    metadata = {field: value for field, value in body["metadata"].items() if field not in kept}
+    return {**body, "metadata": metadata}
 
 
 def _refusal(method: str, path: str, status: int, content: bytes) -> ApiError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet, is_true
+from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet
 from pfpnas_operator.driving import Executor, Observer, Records, Road
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
@@ -18,12 +18,13 @@ from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import ACTIVE_SECONDS, IDLE_SECONDS, Keeper
 from pfpnas_operator.kube.loading import TrialBook
 from pfpnas_operator.kube.manifests import HeardManifests
-from pfpnas_operator.kube.owners import Owner
+from pfpnas_operator.kube.owners import LABEL_OWNER, Owner
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Event, ExperimentObserved, Plan, Summary, reconcile_experiment
+from pfpnas_operator.reconcile.issued import IssuedTasks
 
 
 class ExperimentKeeper(Keeper):
@@ -74,7 +75,8 @@ class ExperimentKeeper(Keeper):
         """The watch tells of a trial; what is known already wakes nobody."""
         metadata = body["metadata"]
         known = self.book.known.get(metadata["name"]) == metadata["uid"]
-        if known == deleted:
+        listed = metadata.get("labels", {}).get(LABEL_OWNER) == self.uid
+        if known if deleted else not (known or listed):
             self.book.told(body, deleted=deleted)
             self.wake()
 
@@ -101,8 +103,12 @@ class ExperimentKeeper(Keeper):
     @property
     def ended(self) -> bool:
         """Whether it needs its Supernet no longer."""
-        conditions = self._status.conditions if self._status else ()
-        return self.leaving or is_true(conditions, "Succeeded") or is_true(conditions, "Failed")
+        if self._status is None:
+            told = self.body.get("status", {}).get("conditions", ())
+            held = {one["type"] for one in told if one["status"] == "True"}
+        else:
+            held = {one.type for one in self._status.conditions if one.status == "True"}
+        return self.leaving or not held.isdisjoint(("Succeeded", "Failed"))
 
     def before(self) -> None:
         """Take over Jobs, the Supernet, and whom it starts warm from."""
@@ -140,7 +146,7 @@ class ExperimentKeeper(Keeper):
             return self._refuse(body, e, now)
         observer, executor, record, jobs = self._wire(experiment, written, now)
         records = observer.records
-        self._refresh(records, experiment, record)
+        self._refresh(observer, experiment, record)
         jobs.indexed = self._indexed
         plan = self._decide(observer, record, now)
         executor.carry_out(plan, now=now)
@@ -197,13 +203,16 @@ class ExperimentKeeper(Keeper):
         self._records, self._wired = records, (observer, executor, record, jobs)
         return self._wired
 
-    def _refresh(self, records: Records, experiment: NASExperiment, record: ApiRecord) -> None:
+    def _refresh(self, observer: Observer, experiment: NASExperiment, record: ApiRecord) -> None:
         """Take in what was changed from outside: the spec, the Supernet, trials made by hand or deleted."""
+        records = observer.records
         before = records.experiment.spec
         records.supernet, records.sources = self._supernet, self._sources
         records.experiment = experiment
         if self.book.stale:
             self.book.load(self._parts.api, records, record)
+            # Both know finished trials by their places.
+            observer.road.told, observer.issued = 0, IssuedTasks()
         elif (before.objective, before.budget) != (experiment.spec.objective, experiment.spec.budget):
             self.book.count_again(records)
         self.book.take_in(self._parts.api, records, record)

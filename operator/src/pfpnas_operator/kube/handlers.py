@@ -9,7 +9,7 @@ import kopf
 from pfpnas_api.kinds import GROUP, VERSION
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube import settings as our
-from pfpnas_operator.kube.api import ApiError, connect
+from pfpnas_operator.kube.api import ApiError, connect, slim
 from pfpnas_operator.kube.bells import BellReader
 from pfpnas_operator.kube.config import ConfigError, read_config
 from pfpnas_operator.kube.housekeeping import Housekeeper
@@ -79,16 +79,16 @@ async def job_seen(body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:
 @kopf.on.event(GROUP, VERSION, "supernets")
 async def supernet_seen(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """A Supernet changed."""
-    memo.hub.seen_supernet(dict(event["object"]), deleted=event["type"] == "DELETED")
+    memo.hub.seen_supernet(slim(event["object"]), deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, "nasexperiments")
 async def experiment_seen(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """A NASExperiment changed."""
-    memo.hub.seen_experiment(dict(event["object"]), deleted=event["type"] == "DELETED")
+    memo.hub.seen_experiment(slim(event["object"]), deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, "trials")
 async def trial_seen(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """A Trial changed."""
-    memo.hub.seen_trial(dict(event["object"]), deleted=event["type"] == "DELETED")
+    memo.hub.seen_trial(slim(event["object"]), deleted=event["type"] == "DELETED")

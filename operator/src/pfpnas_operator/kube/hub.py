@@ -45,16 +45,20 @@ class Hub:
     def seen_supernet(self, body: Object, *, deleted: bool) -> None:
         """A Supernet as it is, or its end."""
         key = _key(body)
-        self._seen(self.supernets, key, body, deleted=deleted, make=self._supernet_keeper)
-        self._wake_searches(key)
+        if self._seen(self.supernets, key, body, deleted=deleted, make=self._supernet_keeper):
+            self._wake_searches(key)
 
     def seen_experiment(self, body: Object, *, deleted: bool) -> None:
         """A NASExperiment as it is, or its end."""
         key = _key(body)
-        self._seen(self.experiments, key, body, deleted=deleted, make=self._experiment_keeper)
-        self.orphans.pop(key, None)
+        turned = self._seen(self.experiments, key, body, deleted=deleted, make=self._experiment_keeper)
+        keeper = self.experiments.get(key)
+        if keeper is not None:
+            for trial in self.orphans.pop(key, {}).values():
+                keeper.trial_told(trial, deleted=False)
         self._wake_supernet((key[0], str(body["spec"]["supernetRef"]["name"])))
-        self._wake_warm(key)
+        if turned:
+            self._wake_warm(key)
 
     def seen_trial(self, body: Object, *, deleted: bool) -> None:
         """A Trial as it is, or its end."""
@@ -74,11 +78,13 @@ class Hub:
         if keeper is not None:
             keeper.wake()
 
-    def _seen(self, kept: dict[Key, Any], key: Key, body: Object, *, deleted: bool, make: Any) -> None:
+    def _seen(self, kept: dict[Key, Any], key: Key, body: Object, *, deleted: bool, make: Any) -> bool:
+        """Hand on what the watch tells; whether a keeper came or went."""
+        before = kept.get(key)
         keeper: Keeper | None = kept.get(key)
         if keeper is not None and keeper.uid != body["metadata"]["uid"]:
             if deleted:
-                return  # the end of an object of that name before this one
+                return False  # the end of an object of that name before this one
             self._drop(kept, key, keeper)
             keeper = None
         if deleted:
@@ -92,6 +98,7 @@ class Hub:
             keeper.put(body)
         metrics.KEPT.labels("Supernet").set(len(self.supernets))
         metrics.KEPT.labels("NASExperiment").set(len(self.experiments))
+        return kept.get(key) is not before
 
     def _drop(self, kept: dict[Key, Any], key: Key, keeper: Keeper) -> None:
         keeper.stop()

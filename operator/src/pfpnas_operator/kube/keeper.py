@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -60,8 +60,10 @@ class Keeper(ABC):
     def put(self, body: Object) -> None:
         """What the watch says of the object: its spec and metadata count, unless newer ones are known."""
         if _version(body) > _version(self.body):
+            news = _wish(body) != _wish(self.body)
             self.body = body
-            self.wake()
+            if news:
+                self.wake()
 
     def wake(self) -> None:
         """Look soon."""
@@ -135,6 +137,12 @@ class Keeper(ABC):
 
 def _backoff() -> Iterator[float]:
     return delays(first=0.3, most=LONGEST_BACKOFF_SECONDS)
+
+
+def _wish(body: Object) -> tuple[Any, ...]:
+    """What a user changes of an object: the status is ours, and no news."""
+    metadata = body["metadata"]
+    return (metadata.get("generation"), metadata.get("deletionTimestamp"), metadata.get("finalizers"))
 
 
 def _version(body: Object) -> int:

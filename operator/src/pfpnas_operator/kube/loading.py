@@ -1,10 +1,8 @@
 """The trials of one experiment: read once at the start, then told of by the watch."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,6 +11,7 @@ from pfpnas_operator.driving import Records
 from pfpnas_operator.driving.records import finished_at
 from pfpnas_operator.kube.api import TRIALS, Api, Object
 from pfpnas_operator.kube.jobviews import moment
+from pfpnas_operator.kube.owners import LABEL_OWNER
 from pfpnas_operator.kube.refusing import ACCEPTED, held
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Summary
@@ -42,19 +41,18 @@ class TrialBook:
             self._told.append(body)
 
     def load(self, api: Api, records: Records, record: ApiRecord) -> None:
-        """Read all trials of the experiment.
+        """Read the trials that are the experiment's; those by hand that are new the watch tells of, one by one.
 
         Raises:
             ApiError: the API server can't be read.
         """
         self.stale = False
-        self._told.clear()
         self.known = record.uids
         record.uids.clear()
         record.trials.statuses.clear()
         found = []
-        for body in api.list(TRIALS, record.owner.namespace):
-            if _experiment_of(body) == record.owner.name and not body["metadata"].get("deletionTimestamp"):
+        for body in api.list(TRIALS, record.owner.namespace, labels=f"{LABEL_OWNER}={record.owner.uid}"):
+            if not body["metadata"].get("deletionTimestamp"):
                 trial = self._taken(api, body, record)
                 if trial is not None:
                     found.append(trial)
@@ -107,10 +105,6 @@ def _status(body: Object) -> TrialStatus:
     conditions = tuple(condition for condition in status.conditions if condition.type != ACCEPTED)
     created = status.created_at or moment(body["metadata"]["creationTimestamp"])
     return status.model_copy(update={"created_at": created, "conditions": conditions})
-
-
-def _experiment_of(body: Mapping[str, Any]) -> str:
-    return str(body["spec"]["experimentRef"]["name"])
 
 
 def _belongs(body: Object, record: ApiRecord) -> bool:

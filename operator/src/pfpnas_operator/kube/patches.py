@@ -1,27 +1,28 @@
-"""Merge patches: what changes, with null for what vanished (RFC 7386)."""
+"""Patches of a status: what changed, bound to the object that was looked at."""
 
 from collections.abc import Mapping
 from typing import Any
 
-
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch that makes `old` into `new`; empty when they are equal. Lists are replaced as a whole."""
-    patch: dict[str, Any] = dict.fromkeys((key for key in old if key not in new), None)
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = difference(before, value)
-            if inner:
-                patch[key] = inner
-        elif key not in old or value != before:
-            patch[key] = value
-    return patch
+Operation = dict[str, Any]
 
 
-def status_patch(uid: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The patch of a status, bound to the object's uid: one that was replaced meanwhile answers with a conflict.
+def status_patch(uid: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Operation]:
+    """The JSON patch (RFC 6902) that makes a status `old` into `new`; empty when they are equal.
 
-    None when nothing changed.
+    It tests the uid first, so that an object that was replaced by another of its name refuses it. (A merge patch can't
+    do that: on the status subresource the API server passes over a uid that isn't the object's.)
     """
-    change = difference(old, new)
-    return {"metadata": {"uid": uid}, "status": change} if change else None
+    if old == new:
+        return []
+    test = {"op": "test", "path": "/metadata/uid", "value": uid}
+    if not old:
+        return [test, {"op": "add", "path": "/status", "value": dict(new)}]
+    gone = [{"op": "remove", "path": _path(field)} for field in old if field not in new]
+    changed = [
+        {"op": "add", "path": _path(field), "value": value} for field, value in new.items() if old.get(field) != value
+    ]
+    return [test, *gone, *changed]
+
+
+def _path(field: str) -> str:
+    return f"/status/{field}"

@@ -1,4 +1,4 @@
-"""Writing documents: one merge patch of a status a cycle, trials side by side."""
+"""Writing documents: one patch of a status a cycle, trials side by side."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfpnas_api.kinds import API_VERSION, NASExperiment, Supernet, Trial
-from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, TRIALS, Api, Exists, Place, Stale
+from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, TRIALS, Api, Exists, Place
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.patches import status_patch
 from pfpnas_operator.kube.together import together
@@ -34,13 +34,8 @@ class Written:
         """
         metadata, new = resource.metadata, resource.status.document()
         patch = status_patch(metadata.uid, self.statuses.get(metadata.name, {}), new)
-        if patch is None:
-            return True
-        found = api.merge(place, metadata.namespace, metadata.name, patch, part="status")
-        if found is None:
+        if patch and api.amend(place, metadata.namespace, metadata.name, patch, part="status") is None:
             return False
-        if found["metadata"]["uid"] != metadata.uid:
-            raise Stale(409, "Replaced", f"{resource.kind} {metadata.name} was replaced by another of its name")
         self.statuses[metadata.name] = new
         return True
 
