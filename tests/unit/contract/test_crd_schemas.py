@@ -288,7 +288,12 @@ def test_the_reference_names_every_field_with_its_default_and_what_never_changes
                     assert f"| `{path.lstrip('.')}` |" in page
     assert '| `objective.penaltyCoefficient` | text | `"0.2"` | a decimal number |' in page
     assert "| `budget.maxTrials` | whole number | required | ≥ 1, ≤ 100000 |" in page
-    for fixed in ("searchSpace is immutable", "supernetRef is immutable", "a Trial's spec is immutable"):
+    for fixed in (
+        "spec.training: is immutable once",
+        "searchSpace is immutable",
+        "supernetRef is immutable",
+        "a Trial's spec is immutable",
+    ):
         assert fixed in page
 
 

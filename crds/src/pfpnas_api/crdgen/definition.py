@@ -64,6 +64,14 @@ def _condition(kind: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
+def _fixed(field: str, *, once: str, why: str) -> dict[str, str]:
+    """A rule: a field of the spec stays as it is once one of the status is there; changed, it would do nothing."""
+    return {
+        "rule": f"!has(self.status) || !has(self.status.{once}) || self.spec.{field} == oldSelf.spec.{field}",
+        "message": f"spec.{field}: is immutable once {why}: make a new Supernet",
+    }
+
+
 _AGE = Column("Age", "date", ".metadata.creationTimestamp", "Since it was made.")
 
 SUPERNET: Final = Kind(
@@ -86,6 +94,11 @@ SUPERNET: Final = Kind(
     ),
     max_name=MAX_PARENT_NAME,
     why_max_name="the names of its children are made from it",
+    rules=(
+        _fixed("dataset", once="checkpoint", why="the weights are trained"),
+        _fixed("training", once="checkpoint", why="the weights are trained"),
+        _fixed("predictor", once="predictor", why="the predictor is fitted"),
+    ),
 )
 
 EXPERIMENT: Final = Kind(
