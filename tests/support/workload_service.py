@@ -75,12 +75,17 @@ def workload(
     store: Path | str,
     redis_url: str | None = None,
     token: str | None = None,
+    index: int | None = None,
     folder: Path | None = None,
 ) -> Iterator[WorkloadProcess]:
-    """A workload's process for the length of the block; its log lies in the folder, or beside a store that is one."""
+    """A workload's process for the length of the block; its log lies in the folder, or beside a store that is one.
+
+    With an index it is one pod of an Indexed Job.
+    """
     environ = {ENV_ARTIFACTS: str(store)}
     environ |= {} if token is None else {ENV_ARTIFACTS_TOKEN: token}
     environ |= {} if redis_url is None else {ENV_REDIS: redis_url}
+    environ |= {} if index is None else {"JOB_COMPLETION_INDEX": str(index)}
     environ |= {} if job is None else {ENV_JOB: job.model_dump_json(by_alias=True)}
     process = WorkloadProcess(list(arguments), environ, (folder or Path(store).parent) / "workload.log")
     try:
