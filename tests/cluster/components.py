@@ -89,6 +89,8 @@ def api_server(program: Path, certificates: Path) -> list[str]:
         "--kubelet-client-certificate", f"{certificates}/apiserver-to-kubelet.crt",
         "--kubelet-client-key", f"{certificates}/apiserver-to-kubelet.key",
         "--kubelet-preferred-address-types", "InternalIP",
+        # No extension server is there to be asked on a user's behalf; without an authority the controllers complain.
+        "--requestheader-client-ca-file", f"{certificates}/ca.crt", "--requestheader-allowed-names", "nobody",
         "--service-account-issuer", "https://kubernetes.default.svc",
         "--service-account-key-file", f"{certificates}/service-accounts.pub",
         "--service-account-signing-key-file", f"{certificates}/service-accounts.key",

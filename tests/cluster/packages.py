@@ -25,10 +25,8 @@ PROGRAMS = {
 }
 """Program → the package that brings it."""
 
-FILES = {
-    Path("/usr/lib/cni/bridge"): "containernetworking-plugins",
-    Path("/usr/lib/x86_64-linux-gnu/libc.a"): "libc6-dev",
-}
+FILES = {"cni/bridge": "containernetworking-plugins", "*/libc.a": "libc6-dev"}
+"""Pattern below /usr/lib → package; the second lies in a folder named after the architecture."""
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks this program whether a package may start its service; 101 means no."""
@@ -37,7 +35,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 def missing() -> list[str]:
     """Packages whose program or file isn't there."""
     programs = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    return programs + [package for path, package in FILES.items() if not path.exists()]
+    return programs + [package for pattern, package in FILES.items() if not any(Path("/usr/lib").glob(pattern))]
 
 
 def install_missing() -> None:
