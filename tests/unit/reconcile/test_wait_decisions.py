@@ -220,6 +220,19 @@ def test_a_supernet_that_is_gone_in_mid_search_is_said_and_waited_for() -> None:
     assert (plan.delete_tasks, plan.delete_jobs, reason_of(experiment_status(plan), "Failed")) == ([], [], None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "seen", "event"),
+    [("SupernetReady", {"supernet": None}, "SupernetLost"), ("AgentsAvailable", {"agents": {}}, "NoHeartbeat")],
+)
+def test_what_is_lost_in_mid_search_is_an_event_once(kind: str, seen: dict[str, Any], event: str) -> None:
+    had = make_experiment(conditions=(condition(kind, "Ready"),))
+    plan = decide(had, **seen)
+    assert [one.reason for one in plan.events if one.type == "Warning"] == [event]
+    lost = had.model_copy(update={"status": experiment_status(plan)})
+    assert decide(lost, **seen).events == []
+    assert decide(make_experiment(), **seen).events == []
+
+
 # -- starting warm ---------------------------------------------------------------------------------------------------
 
 

@@ -236,6 +236,9 @@ EVENTS: Final[Mapping[str, Reason]] = {
     "ConvergenceRelaxed": Reason("It goes on after its end."),
     "TrialAdded": Reason("A trial by hand came after the end: it is measured too."),
     "FinalistsAdded": Reason("More of the best are measured again after the end."),
+    "InUse": Reason("A Supernet that is searched was deleted: it goes once the searches have ended."),
+    "ReconcileFailed": Reason("The operator met an error, and tries again after a pause.", "Its log has the rest."),
+    "SupernetLost": Reason("The Supernet is gone in mid-search.", "Bring it back: what was measured is kept."),
     "ResultRefused": Reason("An agent answered what can't be true or nobody asked.", "Look at that agent."),
     "JobFailed": Reason("A Job is started again; the message says why it ended."),
 }

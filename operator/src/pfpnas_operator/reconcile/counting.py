@@ -54,7 +54,8 @@ def _hypervolume(cycle: Cycle) -> float | None:
         for ranked in cycle.summary.front
         if (point := front_point(objective, ranked.metrics, violation=ranked.violation)) is not None
     ]
-    return relative_hypervolume(front, reference_latency(objective, front))
+    volume = relative_hypervolume(front, reference_latency(objective, front))
+    return None if volume is None else round(volume, 6)
 
 
 def announce(cycle: Cycle, trial: Trial) -> None:

@@ -38,6 +38,8 @@ def checkpoint_of(supernet: Supernet | None) -> CheckpointStatus | None:
 def wait_for_supernet(cycle: Cycle, supernet: Supernet | None) -> None:
     """Say what is lacking."""
     name = cycle.experiment.spec.supernet_ref.name
+    if is_true(cycle.status.conditions, "SupernetReady"):
+        cycle.note("SupernetLost", f"Supernet {name} is gone or no longer ready: the search waits for it", warning=True)
     if supernet is None:
         cycle.put("SupernetReady", FALSE, "NotFound", f"no Supernet {name} in this namespace")
     elif is_true(supernet.status.conditions, "Failed"):
@@ -57,7 +59,10 @@ def see_agents(cycle: Cycle) -> None:
     elif count:
         cycle.put("AgentsAvailable", TRUE, "Heartbeat", f"agents in pool {pool}: {count}")
     else:
-        cycle.put("AgentsAvailable", FALSE, "NoHeartbeat", f"no agent of pool {pool} is heard: is one running?")
+        text = f"no agent of pool {pool} is heard: is one running?"
+        if is_true(cycle.status.conditions, "AgentsAvailable"):
+            cycle.note("NoHeartbeat", text, warning=True)
+        cycle.put("AgentsAvailable", FALSE, "NoHeartbeat", text)
 
 
 def build_reference(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Fault | None:
