@@ -91,7 +91,7 @@ def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def lab(release: Release) -> Iterator[Lab]:
     """A namespace in which the tests' searches share one Supernet."""
-    with release.cluster.namespace("lab") as name:
+    with release.cluster.namespace("lab", named="lab" if os.environ.get(KEEP) else None) as name:
         yield Lab(release=release, namespace=name)
 
 

@@ -53,7 +53,7 @@ def test_redis_killed_and_emptied_in_mid_search(lab: Lab) -> None:
 FLUSH = """
 from pfpnas_api.bus import connect
 from pfpnas_operator.kube.config import read_config
-from pfpnas_operator.kube.starting import operator_url
+from pfpnas_operator.kube.rights import operator_url
 client = connect(operator_url(read_config()))
 for key in client.scan_iter("pfp:v1:*"):
     client.delete(key)

@@ -76,7 +76,9 @@ class Release:
 
     def install(self, *, pools: Mapping[str, list[str]]) -> None:
         """Both charts, as a user installs them; waits until every pod is ready."""
-        self.cluster.helm("upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), *self._where())
+        self.cluster.helm(
+            "upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), *self._where(), "--take-ownership"
+        )
         values = self._written("pfpnas", self._values(pools))
         self.cluster.helm(
             "upgrade", "--install", "pfpnas", str(CHARTS / "pfpnas"), *self._where(), "-f", values, "--wait",
@@ -154,7 +156,12 @@ class Release:
                 "size": "1Gi",
                 "agents": {
                     "url": f"redis://{self.node_address()}:{AGENTS_PORT}/0",
-                    "service": {"enabled": True, "type": "NodePort", "nodePort": AGENTS_PORT},
+                    "service": {
+                        "enabled": True,
+                        "type": "NodePort",
+                        "nodePort": AGENTS_PORT,
+                        "sourceRanges": ["0.0.0.0/0"],
+                    },
                 },
             },
         }
