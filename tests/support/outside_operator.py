@@ -25,7 +25,7 @@ from kubernetes import client, config
 from cluster.kube import Cluster
 from cluster.settings import ROOT
 from pfpnas_api.artifacts import ArtifactStore, open_store
-from pfpnas_api.kinds import SearchSpaceSpec, Supernet
+from pfpnas_api.kinds import GROUP, VERSION, SearchSpaceSpec, Supernet
 from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Api, Object
 from pfpnas_operator.store.tokens import OPERATOR, Key
 from support.ready_supernet import ready_supernet
@@ -177,7 +177,9 @@ class Outside:
         status = document.pop("status")
         document["metadata"] = {"name": name, "namespace": self.namespace}
         self.api.create(SUPERNETS, self.namespace, document)
-        self.api.merge(SUPERNETS, self.namespace, name, {"status": status}, part="status")
+        client.CustomObjectsApi(self.connection).patch_namespaced_custom_object_status(
+            GROUP, VERSION, self.namespace, "supernets", name, {"status": status}
+        )
 
     def make_experiment(
         self, name: str, *, trials: int, parallel: int, template: dict[str, Any], **spec: Any
