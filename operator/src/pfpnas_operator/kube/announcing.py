@@ -4,6 +4,7 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ MOST_WAITING: Final = 1000
 
 KNOWN: Final = 2000
 """Events that are counted up when they come again, rather than made anew."""
+
+TRIALS_AT_ONCE: Final = 50.0
+TRIALS_A_SECOND: Final = 1.0
+"""Events of trials that went well: more would be the half of all that the API server has to write."""
 
 MESSAGE_LIMIT: Final = 1024
 """The API's own limit."""
@@ -82,17 +87,38 @@ def event_body(notice: Notice, *, count: int, first: datetime, last: datetime) -
     }
 
 
+class Allowance:
+    """So many at once, and so many a second after that; from any thread."""
+
+    def __init__(self, *, most: float, a_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._a_second, self._clock = most, a_second, clock
+        self._left, self._at, self._lock = most, clock(), threading.Lock()
+
+    def spend(self) -> bool:
+        """Whether one more is allowed."""
+        with self._lock:
+            now = self._clock()
+            self._left = min(self._most, self._left + (now - self._at) * self._a_second)
+            self._at = now
+            allowed = self._left >= 1
+            self._left -= allowed
+        return allowed
+
+
 class Announcer:
     """A thread that posts Events."""
 
     def __init__(self, api: Api, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._api, self._clock = api, clock
         self._waiting: queue.Queue[Notice] = queue.Queue(MOST_WAITING)
+        self._trials = Allowance(most=TRIALS_AT_ONCE, a_second=TRIALS_A_SECOND)
         self._known: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
         threading.Thread(target=self._post_all, name="events", daemon=True).start()
 
     def announce(self, notice: Notice) -> None:
         """Post a notice soon; never waits."""
+        if notice.subject.kind == "Trial" and notice.type == "Normal" and not self._trials.spend():
+            return  # its status tells as much
         try:
             self._waiting.put_nowait(notice)
         except queue.Full:

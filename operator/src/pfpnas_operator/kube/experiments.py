@@ -53,12 +53,13 @@ class ExperimentKeeper(Keeper):
         threads: Any,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(body, threads=threads, loop=loop)
-        self._parts, self._list_jobs, self._supernet_of, self._source_of = parts, jobs, supernet, source
+        super().__init__(body, parts, threads=threads, loop=loop)
+        self._list_jobs, self._supernet_of, self._source_of = jobs, supernet, source
         self._changed = changed
         self.manifests = HeardManifests(store=parts.store, pool=parts.calls)
         self.book = TrialBook()
         self._status: NASExperimentStatus | None = None
+        self._own = Written()
         self._records: Records | None = None
         self._indexed: dict[str, JobRecord] = {}
         self._supernet: Supernet | None = None
@@ -134,17 +135,14 @@ class ExperimentKeeper(Keeper):
         """Look, decide, do."""
         if self.leaving:
             return IDLE_SECONDS
-        written: dict[str, Any] | None = None
-        if self._status is None:
-            written = self._read()
-            if written is None:
-                return IDLE_SECONDS
+        if self._status is None and not self._read():
+            return IDLE_SECONDS
         body = self.body
         try:
             experiment = NASExperiment.model_validate({**body, "status": self._status})
         except ValidationError as e:
             return self._refuse(body, e, now)
-        observer, executor, record, jobs = self._wire(experiment, written, now)
+        observer, executor, record, jobs = self._wire(experiment, now)
         records = observer.records
         self._refresh(observer, experiment, record)
         jobs.indexed = self._indexed
@@ -157,21 +155,18 @@ class ExperimentKeeper(Keeper):
         self._measure(records)
         return self._pause(plan)
 
-    def _read(self) -> dict[str, Any] | None:
-        """The object as it is now; the status that the API server holds, or None when it is gone."""
-        found = self._parts.api.get(EXPERIMENTS, self.namespace, self.name)
+    def _read(self) -> bool:
+        """The object as it is now, with the status to start from; whether it is there."""
+        found = self.parts.api.get(EXPERIMENTS, self.namespace, self.name)
         if found is None or found["metadata"]["uid"] != self.uid:
-            return None
-        self.body = found
-        status: dict[str, Any] = found.get("status") or {}
-        self._status = NASExperimentStatus.model_validate(status)
-        return status
+            return False
+        self.body, self._own = found, Written(statuses={self.name: found.get("status") or {}})
+        self._status = NASExperimentStatus.model_validate(found.get("status") or {})
+        return True
 
-    def _wire(
-        self, experiment: NASExperiment, written: dict[str, Any] | None, now: datetime
-    ) -> tuple[Observer, Executor, ApiRecord, ApiJobs]:
+    def _wire(self, experiment: NASExperiment, now: datetime) -> tuple[Observer, Executor, ApiRecord, ApiJobs]:
         """The parts of this experiment, made at its first cycle and when something had to be forgotten."""
-        owner, parts = Owner.of(experiment), self._parts
+        owner, parts = Owner.of(experiment), self.parts
         if self._wired is not None:
             observer, executor, record, jobs = self._wired
             record.owner, jobs.builder = owner, JobBuilder(parts.config, owner)
@@ -182,8 +177,7 @@ class ExperimentKeeper(Keeper):
             finished=PackedTrials(),
             summary=Summary.of(experiment),
         )
-        record = ApiRecord(api=parts.api, pool=parts.calls, owner=owner)
-        record.own.statuses[self.name] = written or experiment.status.document()
+        record = ApiRecord(api=parts.api, pool=parts.calls, owner=owner, own=self._own)
         jobs = ApiJobs(api=parts.api, pool=parts.calls, builder=JobBuilder(parts.config, owner))
         self.book.load(parts.api, records, record)
         observer = Observer(records=records, manifests=self.manifests, jobs=jobs, bus=parts.bus)
@@ -210,12 +204,12 @@ class ExperimentKeeper(Keeper):
         records.supernet, records.sources = self._supernet, self._sources
         records.experiment = experiment
         if self.book.stale:
-            self.book.load(self._parts.api, records, record)
+            self.book.load(self.parts.api, records, record)
             # Both know finished trials by their places.
             observer.road.told, observer.issued = 0, IssuedTasks()
         elif (before.objective, before.budget) != (experiment.spec.objective, experiment.spec.budget):
             self.book.count_again(records)
-        self.book.take_in(self._parts.api, records, record)
+        self.book.take_in(self.parts.api, records, record)
 
     def _decide(self, observer: Observer, record: ApiRecord, now: datetime) -> Plan:
         observed = self._observed(observer, now)
@@ -225,8 +219,8 @@ class ExperimentKeeper(Keeper):
     def _observed(self, observer: Observer, now: datetime) -> ExperimentObserved:
         records = observer.records
         pool = records.experiment.spec.target.pool
-        allowed = self._parts.config.may_use(pool, self.namespace)
-        self._parts.rights.grant(records.experiment, pools=(pool,) if allowed else ())
+        allowed = self.parts.config.may_use(pool, self.namespace)
+        self.parts.rights.grant(records.experiment, pools=(pool,) if allowed else ())
         more: dict[str, Any] = {
             "source_supernets": self._source_supernets,
             "reserved": frozenset(self.book.reserved),
@@ -259,16 +253,14 @@ class ExperimentKeeper(Keeper):
         assert self._wired is not None
         trial = self._wired[2].uids.get(event.subject)
         if trial is None:
-            subject = Subject(kind=self.kind, namespace=self.namespace, name=self.name, uid=self.uid)
-        else:
-            subject = Subject(kind="Trial", namespace=self.namespace, name=event.subject, uid=trial)
-        self._parts.announcer.tell(event, subject)
+            return self.say(event)
+        subject = Subject(kind="Trial", namespace=self.namespace, name=event.subject, uid=trial)
+        return self.parts.announcer.tell(event, subject)
 
     def _refuse(self, body: Object, error: ValidationError, now: datetime) -> float:
         assert self._status is not None
         shell = refused(NASExperiment, body, self._status, error, now=now)
-        written = Written(statuses={self.name: body.get("status") or self._status.document()})
-        written.write(self._parts.api, EXPERIMENTS, shell)
+        self._own.write(self.parts.api, EXPERIMENTS, shell)
         self._status = self._records = self._wired = None
         return IDLE_SECONDS
 

@@ -26,6 +26,10 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **known: Any) 
     """Settings, connections, and whoever waits for events."""
     our.apply(settings)
     our.quieten()
+    try:
+        metrics.serve()
+    except OSError as e:
+        raise kopf.PermanentError(f"port {metrics.PORT} can't be served: {e}") from e
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(our.THREADS, thread_name_prefix="cycles")
     try:
@@ -39,7 +43,6 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **known: Any) 
     memo.housekeeper = Housekeeper(memo.hub, threads=threads, loop=loop)
     memo.bells.start()
     memo.housekeeper.start()
-    metrics.serve()
 
 
 @kopf.on.cleanup()

@@ -10,13 +10,13 @@ from redis.exceptions import RedisError
 
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.announcing import Notice, Subject
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import Keeper
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.supernets import SupernetKeeper
+from pfpnas_operator.reconcile import Event
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +211,7 @@ class Hub:
         for keeper in list(self._owners.values()):
             keeper.wake_from_thread()
             if not up and isinstance(keeper, ExperimentKeeper) and not keeper.ended:
-                subject = Subject(kind=keeper.kind, namespace=keeper.namespace, name=keeper.name, uid=keeper.uid)
-                self.parts.announcer.announce(Notice(subject=subject, type="Warning", reason=reason, message=text))
+                keeper.say(Event(type="Warning", reason=reason, message=text, subject=keeper.name))
 
     def uids(self) -> set[str]:
         """Of everything that is kept."""

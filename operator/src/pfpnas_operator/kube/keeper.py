@@ -10,10 +10,15 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.bus.connection import delays
 from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import ApiAway, Object, Stale
+from pfpnas_operator.kube.announcing import Subject
+from pfpnas_operator.kube.api import ApiAway, ApiError, Object, Stale
+from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.writer import NameTaken
+from pfpnas_operator.reconcile import Event
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +40,10 @@ class Keeper(ABC):
 
     kind: str
 
-    def __init__(self, body: Object, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, body: Object, parts: Parts, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
         self.namespace, self.name = body["metadata"]["namespace"], body["metadata"]["name"]
         self.uid: str = body["metadata"]["uid"]
-        self.body = body
+        self.body, self.parts = body, parts
         self.now = datetime.fromtimestamp(0, UTC)
         self._threads, self._loop = threads, loop
         self._awake = asyncio.Event()
@@ -100,28 +105,45 @@ class Keeper(ABC):
                 pause = self.cycle(self.now)
         except RedisError as e:
             self.redis_away(self.now)
-            return self._failed(e, quietly=True)
+            return self._failed(e)
+        except ApiAway as e:
+            return self._failed(e)
         except Stale as e:
             self.forget()
-            return self._failed(e, quietly=True)
-        except ApiAway as e:
-            return self._failed(e, quietly=True)
+            return self._failed(e)
+        except (ApiError, ArtifactError, NameTaken) as e:
+            self.forget()
+            self._complain(e)
+            return self._failed(e)
         except Exception as e:
             self.forget()
-            return self._failed(e, quietly=False)
+            self._complain(e)
+            logger.exception("%s %s/%s", self.kind, self.namespace, self.name)
+            return self._failed(e)
         if self._failing:
             self._failing, self._failures = False, _backoff()
         return pause
 
-    def _failed(self, error: Exception, *, quietly: bool) -> float:
+    def _failed(self, error: Exception) -> float:
         self._failing = True
         metrics.ERRORS.labels(self.kind, type(error).__name__).inc()
         where = f"{self.kind} {self.namespace}/{self.name}"
-        if quietly:
-            logger.warning("%s: tried again: %s: %s", where, type(error).__name__, error)
-        else:
-            logger.error("%s: tried again", where, exc_info=error)
+        logger.warning("%s: tried again: %s: %s", where, type(error).__name__, error)
         return next(self._failures)
+
+    def _complain(self, error: Exception) -> None:
+        """Tell whoever looks at the object, too: nothing goes on until this is mended, or passes."""
+        message = f"tried again: {type(error).__name__}: {error}"
+        self.say(Event(type="Warning", reason="ReconcileFailed", message=message, subject=self.name))
+
+    def say(self, event: Event) -> None:
+        """Post an Event about the object."""
+        self.parts.announcer.tell(event, self.subject)
+
+    @property
+    def subject(self) -> Subject:
+        """The object, as Events name it."""
+        return Subject(kind=self.kind, namespace=self.namespace, name=self.name, uid=self.uid)
 
     @abstractmethod
     def cycle(self, now: datetime) -> float:

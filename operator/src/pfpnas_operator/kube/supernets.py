@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pfpnas_api.kinds import Supernet, SupernetStatus, is_true
 from pfpnas_operator.driving import Hearing, StoredManifests, supernet_observed
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.announcing import Subject
 from pfpnas_operator.kube.api import SUPERNETS, Object
 from pfpnas_operator.kube.children import ApiJobs
 from pfpnas_operator.kube.jobs import JobBuilder
@@ -50,8 +49,8 @@ class SupernetKeeper(Keeper):
         threads: Any,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(body, threads=threads, loop=loop)
-        self._parts, self._list_jobs, self._list_users, self._changed = parts, jobs, users, changed
+        super().__init__(body, parts, threads=threads, loop=loop)
+        self._list_jobs, self._list_users, self._changed = jobs, users, changed
         self.supernet: Supernet | None = None
         self._status: SupernetStatus | None = None
         self._written, self._hearing = Written(), Hearing()
@@ -94,7 +93,7 @@ class SupernetKeeper(Keeper):
 
     def _read(self) -> bool:
         """The object as it is now, with the status to start from; whether it is there."""
-        found = self._parts.api.get(SUPERNETS, self.namespace, self.name)
+        found = self.parts.api.get(SUPERNETS, self.namespace, self.name)
         if found is None or found["metadata"]["uid"] != self.uid:
             return False
         self.body = found
@@ -104,20 +103,20 @@ class SupernetKeeper(Keeper):
 
     def _reconcile(self, supernet: Supernet, now: datetime) -> float:
         owner = Owner.of(supernet)
-        self._parts.rights.grant(supernet, pools=())
+        self.parts.rights.grant(supernet, pools=())
         jobs = self._children(owner)
-        heard = self._hearing.listen(jobs, self._parts.bus, now)
-        observed = supernet_observed(supernet, heard, StoredManifests(self._parts.store))
+        heard = self._hearing.listen(jobs, self.parts.bus, now)
+        observed = supernet_observed(supernet, heard, StoredManifests(self.parts.store))
         with metrics.DECIDE_SECONDS.labels(self.kind).time():
             plan = reconcile_supernet(observed, now)
         if isinstance(plan.status, SupernetStatus):
             supernet = supernet.model_copy(update={"status": plan.status})
-            self._written.write(self._parts.api, SUPERNETS, supernet)
+            self._written.write(self.parts.api, SUPERNETS, supernet)
             self._status = plan.status
         self.supernet = supernet
         self._say(plan.events)
         for uid in plan.forget:
-            self._parts.store.delete_ref(uid)
+            self.parts.store.delete_ref(uid)
         jobs.delete(plan.delete_jobs)
         jobs.create_all(plan.create_jobs, now=now)
         return self._pause(supernet, moved=plan.status is not None)
@@ -131,22 +130,21 @@ class SupernetKeeper(Keeper):
         return IDLE_SECONDS if rests else ACTIVE_SECONDS
 
     def _children(self, owner: Owner) -> ApiJobs:
-        builder = JobBuilder(self._parts.config, owner)
+        builder = JobBuilder(self.parts.config, owner)
         if self._jobs is None:
-            self._jobs = ApiJobs(api=self._parts.api, pool=self._parts.calls, builder=builder)
+            self._jobs = ApiJobs(api=self.parts.api, pool=self.parts.calls, builder=builder)
         self._jobs.builder, self._jobs.indexed = builder, self._indexed
         return self._jobs
 
     def _say(self, events: Iterable[Event]) -> None:
-        subject = Subject(kind=self.kind, namespace=self.namespace, name=self.name, uid=self.uid)
         for event in events:
-            self._parts.announcer.tell(event, subject)
+            self.say(event)
 
     def _refuse(self, body: Object, error: ValidationError, now: datetime) -> float:
         """A document that the API let pass, and that makes no Supernet: a condition says why."""
         assert self._status is not None
         shell = refused(Supernet, body, self._status, error, now=now)
-        self._written.write(self._parts.api, SUPERNETS, shell)
+        self._written.write(self.parts.api, SUPERNETS, shell)
         self._status, self.supernet = shell.status, None
         return IDLE_SECONDS
 
@@ -164,6 +162,6 @@ class SupernetKeeper(Keeper):
         finalizers = [one for one in there if one != FINALIZER] + ([FINALIZER] if wanted else [])
         version = body["metadata"]["resourceVersion"]
         patch = {"metadata": {"uid": self.uid, "resourceVersion": version, "finalizers": finalizers}}
-        found = self._parts.api.merge(SUPERNETS, self.namespace, self.name, patch)
+        found = self.parts.api.merge(SUPERNETS, self.namespace, self.name, patch)
         if found is not None:
             self.body = found
