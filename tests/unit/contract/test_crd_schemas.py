@@ -194,6 +194,8 @@ BAD = [
     ("Supernet", "spec.podTemplate.labels", {"a" * 64: "x"}),
     ("Supernet", "spec.podTemplate.tolerations", [{"operator": "Exists"}] * 17),
     ("Supernet", "spec.podTemplate.nodeSelector", {f"k{n}": "x" for n in range(17)}),
+    ("Supernet", "spec.podTemplate.labels", {"a..b/team": "x"}),
+    ("Supernet", "spec.podTemplate.priorityClassName", "high..est"),
     ("Supernet", "spec.queueName", "GPU"),
     ("Supernet", "spec.suspend", "yes"),
     ("Supernet", "spec.deletionPolicy", "Orphan"),

@@ -7,13 +7,15 @@ a node.
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from pfpnas_api.kinds.common import Model
 
 _SEGMENT = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-LABEL_KEY = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_SEGMENT}$"
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+LABEL_KEY = rf"^({_SUBDOMAIN}/)?{_SEGMENT}$"
 LABEL_VALUE = rf"^({_SEGMENT})?$"
 _OURS = r"^([-a-z0-9.]+\.)?(pfpnas\.io|kubernetes\.io|k8s\.io)/"
 """Labels and annotations of these domains decide what belongs to whom, or what a pod may do."""
@@ -39,7 +41,7 @@ Amount = Annotated[
 ]
 """A Kubernetes quantity: 500m, 2, 8Gi; as everywhere in Kubernetes a plain number needs no quotes."""
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
 """A DNS subdomain."""
 
 
@@ -58,8 +60,27 @@ _KEYS: JsonDict = {
 }
 
 
+_VALUE_OF_EQUAL = "value goes with operator Equal only"
+_EVERY_TAINT = "key may be left out with operator Exists only"
+_SECONDS = "tolerationSeconds goes with effect NoExecute only"
+
+_TOLERATION_RULES: JsonDict = {
+    "x-kubernetes-validations": [
+        {"rule": "!has(self.value) || self.operator == 'Equal'", "message": _VALUE_OF_EQUAL},
+        {"rule": "has(self.key) || self.operator == 'Exists'", "message": _EVERY_TAINT},
+        {
+            "rule": "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "message": _SECONDS,
+        },
+    ]
+}
+"""What the API server asks of a pod's tolerations: refused here, it does not come to a Job that can't be made."""
+
+
 class Toleration(Model):
     """A taint that the pods bear."""
+
+    model_config = {"json_schema_extra": _TOLERATION_RULES}
 
     key: LabelKey | None = None
     """Of the taint; left out with operator Exists, every taint is tolerated."""
@@ -71,6 +92,16 @@ class Toleration(Model):
     """Of the taint; left out, every effect."""
     toleration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How long the taint is borne; only with NoExecute."""
+
+    @model_validator(mode="after")
+    def _is_one_of_kubernetes(self) -> "Toleration":
+        if self.value is not None and self.operator != "Equal":
+            raise ValueError(_VALUE_OF_EQUAL)
+        if self.key is None and self.operator != "Exists":
+            raise ValueError(_EVERY_TAINT)
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            raise ValueError(_SECONDS)
+        return self
 
 
 class ResourceRequirements(Model):

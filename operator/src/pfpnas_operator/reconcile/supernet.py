@@ -195,7 +195,7 @@ def _fit(cycle: _Cycle, status: SupernetStatus, checkpoint: CheckpointStatus) ->
     text = f"Kendall τ {predictor.kendall_tau:.2f} on held-out subnets of {predictor.samples} evaluated"
     cycle.note("PredictorReady", text)
     conditions = stamp.put(status.conditions, "PredictorReady", TRUE, "Fitted", text)
-    conditions = stamp.put(conditions, "Ready", TRUE, "Ready")
+    conditions = stamp.put(conditions, "Ready", TRUE, "Ready", accuracies(checkpoint))
     return status.model_copy(
         update={"conditions": conditions, "predictor": predictor, "progress": None, "finished_at": stamp.now}
     )
