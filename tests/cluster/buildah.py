@@ -18,9 +18,6 @@ from cluster.settings import CACHE, CONTAINERD
 from cluster.shell import CommandError, run
 
 STORE = CACHE / "buildah"
-LAYOUT = CACHE / "oci"
-"""An OCI layout that all images share: a layer that is there is not written again."""
-
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 DEBOOTSTRAP = ("--variant=minbase", "--include=python3,python3-venv,ca-certificates", "bookworm")
 BUILD_SECONDS = 30 * 60
@@ -37,8 +34,10 @@ class Buildah:
         """A Debian with Python made by debootstrap, which trusts the authorities that this machine trusts."""
         image = reference("base", digest(repr(DEBOOTSTRAP).encode(), AUTHORITIES.read_bytes()))
         if not self.built(image):
-            with _lock(), phase("image base: debootstrap"):
-                _build_base(self, image)
+            with _lock():
+                if not self.built(image):  # another session may have made it meanwhile
+                    with phase("image base: debootstrap"):
+                        _build_base(self, image)
         return image
 
     def built(self, reference: str) -> bool:
@@ -65,16 +64,17 @@ class Buildah:
         return reference in run(*_ctr, "images", "list", "-q").split()
 
     def load(self, reference: str) -> None:
-        """Push into the layout, import from there.
+        """Push into a layout for a moment, import from there what containerd lacks.
 
         Compressed, as buildah writes no other layout; zstd takes less time than gzip on both sides.
         """
-        with _lock():
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".oci-") as scratch:
+            layout = Path(scratch)
             run(
-                *_buildah, "push", "--compression-format", "zstd", reference, f"oci:{LAYOUT}:{reference}",
+                *_buildah, "push", "--compression-format", "zstd", reference, f"oci:{layout}:{reference}",
                 timeout_seconds=BUILD_SECONDS,
             )  # fmt: skip
-            _import(manifest_of(reference, json.loads((LAYOUT / "index.json").read_text())))
+            _import(layout, manifest_of(reference, json.loads((layout / "index.json").read_text())))
 
 
 def package_settings(folder: Path, environment: Mapping[str, str]) -> list[str]:
@@ -112,8 +112,8 @@ def blobs_to_send(manifest: dict[str, Any], content: dict[str, Any], there: Iter
     return [manifest["digest"], content["config"]["digest"], *dict.fromkeys(layers)]
 
 
-def _import(manifest: dict[str, Any]) -> None:
-    content = json.loads(_blob(manifest["digest"]).read_text())
+def _import(layout: Path, manifest: dict[str, Any]) -> None:
+    content = json.loads(_blob(layout, manifest["digest"]).read_text())
     blobs = blobs_to_send(manifest, content, run(*_ctr, "content", "list", "-q").split())
     command = [str(part) for part in (*_ctr, "images", "import", "-")]
     with subprocess.Popen(
@@ -122,7 +122,7 @@ def _import(manifest: dict[str, Any]) -> None:
         assert importer.stdin is not None
         assert importer.stderr is not None
         try:
-            _write_archive(importer.stdin, manifest, blobs)
+            _write_archive(importer.stdin, layout, manifest, blobs)
             importer.stdin.close()
         except BrokenPipeError:
             pass  # it ended early, and says why
@@ -131,7 +131,7 @@ def _import(manifest: dict[str, Any]) -> None:
         raise CommandError(f"ctr images import: exit status {importer.returncode}: {said[-2000:]}")
 
 
-def _write_archive(pipe: Any, manifest: dict[str, Any], blobs: list[str]) -> None:
+def _write_archive(pipe: Any, layout: Path, manifest: dict[str, Any], blobs: list[str]) -> None:
     index = {"schemaVersion": 2, "manifests": [manifest]}
     with tarfile.open(fileobj=pipe, mode="w|", bufsize=COPY_BYTES) as archive:
         archive.copybufsize = COPY_BYTES  # type: ignore[attr-defined]  # layers of gigabytes; 16 KiB by default
@@ -143,11 +143,11 @@ def _write_archive(pipe: Any, manifest: dict[str, Any], blobs: list[str]) -> Non
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
         for blob in blobs:
-            archive.add(_blob(blob), f"blobs/{blob.replace(':', '/')}")
+            archive.add(_blob(layout, blob), f"blobs/{blob.replace(':', '/')}")
 
 
-def _blob(name: str) -> Path:
-    return LAYOUT / "blobs" / name.replace(":", "/")
+def _blob(layout: Path, name: str) -> Path:
+    return layout / "blobs" / name.replace(":", "/")
 
 
 def _build_base(engine: Buildah, image: str) -> None:
@@ -164,7 +164,7 @@ def _build_base(engine: Buildah, image: str) -> None:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """One at a time: sessions that share the cache share the layout."""
+    """One at a time: sessions that share the cache make its base once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "images.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
