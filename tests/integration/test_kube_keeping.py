@@ -1,0 +1,333 @@
+"""Keepers on a real Redis: searches to their end, over restarts, with trials by hand and trials that are deleted.
+
+The API server's objects lie in memory here; tests/e2e has a real one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect
+from pfpnas_api.jobs import Manifest
+from pfpnas_api.kinds import Supernet
+from pfpnas_api.messages import Heartbeat, Suggestion
+from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.driving.clock import moment_after
+from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, Object
+from pfpnas_operator.kube.experiments import ExperimentKeeper
+from pfpnas_operator.kube.jobviews import JobRecord, record_of
+from pfpnas_operator.kube.owners import LABEL_OWNER
+from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.rights import Rights
+from pfpnas_operator.kube.supernets import FINALIZER, SupernetKeeper
+from pfpnas_operator.reconcile import names
+from pfpnas_operator.store.tokens import Key
+from support.instant_work import figures
+from support.kube_parts import CONFIG
+from support.kube_server import ObjectServer
+from support.reconcile_builders import SPEC, architecture, predictor_manifest, pretrain_manifest
+from support.redis_server import redis_server
+
+NAMESPACE, POOL = "team-a", "dev"
+KEY = Key(b"k" * 32)
+CONFIGURED = CONFIG.model_copy(
+    update={"pools": {POOL: (NAMESPACE,)}, "redis": CONFIG.redis.model_copy(update={"users": "Off"})}
+)
+
+
+class Silent:
+    """Takes Events, and keeps them."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def tell(self, event: Any, subject: Any) -> None:
+        self.said.append((subject.kind, event.reason))
+
+
+class Site:
+    """A server, a Redis, a store, and everybody who works there; `step` lets each do what there is to do."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.server, self.client, self.store = ObjectServer(), connect(url), FolderStore(folder)
+        self.events, self.loop = Silent(), asyncio.new_event_loop()
+        self.calls = ThreadPoolExecutor(4)
+        self.now = datetime.now(UTC)
+        self.suggested = 0
+        self.parts = self._parts()
+        self._apply(SUPERNETS, "Supernet", "tiny", SPEC)
+        self.apply_experiment()
+        self.start_operator()
+
+    def _parts(self) -> Parts:
+        api: Any = self.server
+        announcer: Any = self.events
+        users = RedisUsers(self.client, KEY)
+        return Parts(
+            config=CONFIGURED,
+            api=api,
+            redis=self.client,
+            bus=OperatorBus(self.client),
+            blobs=WorkloadBus(self.client),
+            store=self.store,
+            users=users,
+            rights=Rights(api=api, config=CONFIGURED, key=KEY, users=users, store=self.store),
+            announcer=announcer,
+            calls=self.calls,
+        )
+
+    def _apply(self, place: Any, kind: str, name: str, spec: dict[str, Any]) -> Object:
+        body = {"apiVersion": "pfpnas.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        return self.server.create(place, NAMESPACE, body)
+
+    def apply_experiment(self, *, trials: int = 6) -> Object:
+        spec = {
+            "supernetRef": {"name": "tiny"},
+            "target": {"pool": POOL, "dataset": "private", "head": "Supernet"},
+            "tuner": {"algorithm": "RandomSearch"},
+            "budget": {"maxTrials": trials, "parallelTrials": 3, "finalists": 1},
+            "trialTemplate": {"mode": "Pooled"},
+        }
+        return self._apply(EXPERIMENTS, "NASExperiment", "search", spec)
+
+    def apply_trial(self, name: str, number: int, experiment: str = "search") -> Object:
+        spec = {"experimentRef": {"name": experiment}, "architecture": architecture(number)}
+        return self._apply(TRIALS, "Trial", name, spec)
+
+    # -- the operator ------------------------------------------------------------------------------------------
+
+    def start_operator(self) -> None:
+        """A new one, which knows only what the server, Redis and the store hold."""
+        kept: dict[str, Any] = {"threads": self.calls, "loop": self.loop, "changed": lambda: None}
+        self.supernet = SupernetKeeper(
+            self.body(SUPERNETS, "tiny"),
+            self.parts,
+            jobs=lambda: self.jobs_of(self.supernet.uid),
+            users=lambda: [] if self.experiment.ended else ["search"],
+            **kept,
+        )
+        self.experiment = ExperimentKeeper(
+            self.body(EXPERIMENTS, "search"),
+            self.parts,
+            jobs=lambda: self.jobs_of(self.experiment.uid),
+            supernet=lambda name: self.supernet.supernet,
+            source=lambda name: None,
+            **kept,
+        )
+
+    def body(self, place: Any, name: str) -> Object:
+        found = self.server.get(place, NAMESPACE, name)
+        assert found is not None
+        return found
+
+    def jobs_of(self, uid: str) -> dict[str, JobRecord]:
+        bodies = self.server.list(JOBS, NAMESPACE, labels=f"{LABEL_OWNER}={uid}")
+        return {record.name: record for record in map(record_of, bodies)}
+
+    def cycle(self) -> None:
+        for keeper in (self.supernet, self.experiment):
+            self.now = moment_after(self.now, clock=datetime.now(UTC))
+            keeper.before()
+            keeper.cycle(self.now)
+
+    # -- the others --------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One cycle, and everybody else's work."""
+        self.cycle()
+        self.run_jobs()
+        self.train()
+        uid = self.experiment.uid
+        self.suggest(TunerBus(self.client, experiment=uid))
+        self.build(WorkerBus(self.client, experiment=uid, worker="w"))
+        self.measure(AgentBus(self.client, pool=POOL, agent="agent"))
+
+    def run_jobs(self) -> None:
+        for (plural, _, _), body in self.server.objects.items():
+            if plural == JOBS.plural:
+                body["status"] = {"startTime": body["metadata"]["creationTimestamp"], "active": 1, "ready": 1}
+
+    def train(self) -> None:
+        uids = names.supernet_manifests(Supernet.model_validate(self.body(SUPERNETS, "tiny")))
+        for uid, made in zip(uids, (pretrain_manifest(), predictor_manifest()), strict=True):
+            self.store.write_manifest(made.model_copy(update={"uid": uid}))
+
+    def suggest(self, bus: TunerBus) -> None:
+        asked = max((entry.count or 0 for _, entry in bus.read() if entry.event == "Ask"), default=0)
+        for index in range(self.suggested, asked):
+            bus.suggest(Suggestion(index=index, architecture=architecture(index)))
+        self.suggested = max(self.suggested, asked)
+
+    def build(self, bus: WorkerBus) -> None:
+        while (claim := bus.next(block_milliseconds=1)) is not None:
+            assert claim.request is not None
+            model = self.store.put(claim.request.architecture.encode())
+            self.store.write_manifest(Manifest(uid=claim.request.uid, outcome="Done", artifacts={"model": model}))
+            self.experiment.manifests.rang(claim.request.uid)
+            bus.acknowledge(claim)
+
+    def measure(self, bus: AgentBus) -> None:
+        bus.beat(Heartbeat(state="Idle"))
+        with contextlib.suppress(GroupMissing):
+            while (claim := bus.next(block_milliseconds=1)) is not None:
+                assert claim.task is not None
+                bus.answer(figures(claim.task))
+                bus.acknowledge(claim)
+
+    def until(self, condition: str, *, most: int = 60) -> None:
+        for _ in range(most):
+            self.step()
+            if condition in self.true_conditions():
+                return
+        raise AssertionError(f"not {condition}: {self.body(EXPERIMENTS, 'search')['status']}")
+
+    def true_conditions(self) -> set[str]:
+        conditions = self.body(EXPERIMENTS, "search").get("status", {}).get("conditions", ())
+        return {one["type"] for one in conditions if one["status"] == "True"}
+
+    def trials(self) -> list[Object]:
+        return list(self.server.list(TRIALS, NAMESPACE))
+
+    def count(self, state: str) -> int:
+        counts = self.body(EXPERIMENTS, "search")["status"]["trials"]
+        return int(counts[state])
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with redis_server() as server:
+        made = Site(server.url, tmp_path)
+        yield made
+        made.calls.shutdown()
+        made.loop.close()
+        made.client.close()
+
+
+def test_a_search_goes_to_its_end(site: Site) -> None:
+    site.until("Succeeded")
+    assert [body["metadata"]["name"] for body in site.trials()] == [f"search-{index:05d}" for index in range(6)]
+    assert all(body["metadata"]["ownerReferences"][0]["uid"] == site.experiment.uid for body in site.trials())
+    assert site.count("succeeded") == 6
+    secrets = [body["metadata"]["name"] for body in site.server.list(SECRETS, NAMESPACE)]
+    assert secrets == ["search-nas-pfpnas", "tiny-sn-pfpnas"]
+
+
+def test_jobs_of_a_search_that_has_ended_go(site: Site) -> None:
+    site.until("Succeeded")
+    site.step()
+    assert site.jobs_of(site.experiment.uid) == {}
+
+
+def test_an_operator_that_was_killed_goes_on_where_it_was(site: Site) -> None:
+    for _ in range(60):
+        site.step()
+        site.start_operator()
+        if "Succeeded" in site.true_conditions():
+            break
+    assert len(site.trials()) == site.count("succeeded") == 6
+    log = site.parts.bus.log(site.experiment.uid)
+    finished = [entry.index for _, entry in log if entry.event == "Finished"]
+    assert sorted(finished) == sorted(set(finished))  # type: ignore[type-var]
+
+
+def test_a_search_at_rest_writes_nothing(site: Site) -> None:
+    site.until("Succeeded")
+    for _ in range(3):
+        site.step()
+    before = len(site.server.writes)
+    for _ in range(3):
+        site.step()
+    assert len(site.server.writes) == before
+
+
+def test_redis_that_lost_everything_costs_no_trial(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    site.client.flushall()
+    site.suggested = 0
+    site.until("Succeeded")
+    assert site.count("succeeded") == 6
+
+
+def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+    site.until("Succeeded")
+    assert site.count("succeeded") == 7
+    body = site.body(TRIALS, "by-hand")
+    assert body["metadata"]["labels"][LABEL_OWNER] == site.experiment.uid
+    assert body["status"]["score"] > 0
+
+
+def test_a_trial_by_hand_after_the_end_is_measured_too(site: Site) -> None:
+    site.until("Succeeded")
+    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+    site.step()
+    site.until("Succeeded")
+    assert site.count("succeeded") == 7
+
+
+def test_a_trial_under_a_name_of_the_searchs_own_is_left_alone(site: Site) -> None:
+    claimed = site.apply_trial("search-00002", 40)
+    site.experiment.trial_told(claimed, deleted=False)
+    site.until("Succeeded")
+    assert "score" not in site.body(TRIALS, "search-00002").get("status", {})
+    assert site.count("succeeded") == 6
+
+
+def test_a_finished_trial_that_is_deleted_is_no_longer_counted(site: Site) -> None:
+    site.until("Succeeded")
+    gone = site.body(TRIALS, "search-00003")
+    site.server.delete(TRIALS, NAMESPACE, "search-00003")
+    site.experiment.trial_told(gone, deleted=True)
+    site.step()
+    site.until("Succeeded")
+    assert len(site.trials()) == site.count("succeeded")
+
+
+def test_an_object_that_was_replaced_is_not_written(site: Site) -> None:
+    site.step()
+    body = site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]
+    body["metadata"]["uid"] = "another"
+    status = body.get("status")
+    site.experiment.forget()
+    assert site.experiment.cycle(site.now) > 0
+    assert body.get("status") == status
+
+
+def test_a_supernet_is_held_while_it_is_searched(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    assert site.body(SUPERNETS, "tiny")["metadata"]["finalizers"] == [FINALIZER]
+    site.until("Succeeded")
+    site.step()
+    assert site.body(SUPERNETS, "tiny")["metadata"]["finalizers"] == []
+
+
+def test_a_pool_that_the_namespace_may_not_use_is_said_and_left_alone(site: Site) -> None:
+    body = site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]
+    body["spec"]["target"]["pool"] = "secret"
+    site.start_operator()
+    for _ in range(4):
+        site.step()
+    accepted = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}["Accepted"]
+    assert (accepted["status"], accepted["reason"]) == ("False", "PoolNotAllowed")
+    assert not site.client.exists("pfp:v1:{secret}:tasks")
+
+
+def test_a_document_that_makes_no_experiment_is_refused_in_words(site: Site) -> None:
+    body = site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]
+    body["spec"]["objective"] = {"constraints": [{"metric": "Cost", "max": "2.5"}]}
+    site.start_operator()
+    site.cycle()
+    accepted = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}["Accepted"]
+    assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
+    assert "pricePerHour" in accepted["message"]
