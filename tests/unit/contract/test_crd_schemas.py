@@ -309,3 +309,32 @@ def test_the_reference_is_a_page_of_whole_tables() -> None:
 def test_the_reference_lies_among_the_docs() -> None:
     assert reference_file(default_folder()) == default_folder().parent / "docs" / "reference.md"
     assert reference_file(default_folder()).read_text() == reference()
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        (
+            {"limits": {"cpu": 1}, "requests": {"cpu": "1500m"}},
+            "requests.cpu is 1500m, more than limits.cpu, which is 1",
+        ),
+        ({"limits": {"memory": "1G"}, "requests": {"memory": "1Gi"}}, "requests.memory is 1Gi, more than"),
+        ({"requests": {"nvidia.com/gpu": 1}}, "devices are asked for by limits.nvidia.com/gpu"),
+        ({"limits": {"nvidia.com/gpu": 2}, "requests": {"nvidia.com/gpu": 1}}, "devices are asked for by limits"),
+        ({"limits": {"nvidia.com/gpu": "500m"}}, "limits.nvidia.com/gpu is 500m, but devices are whole"),
+    ],
+)
+def test_resources_that_no_pod_can_have_are_refused_by_the_models(resources: dict[str, Any], says: str) -> None:
+    document = with_value(make_document("Supernet"), "spec.podTemplate.resources", resources)
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        Supernet.model_validate_json(_json(document), strict=True)
+    assert list(violations(schema_of("Supernet"), document)) == []  # only the operator can know
+
+
+def test_resources_that_a_pod_can_have_are_taken() -> None:
+    resources = {
+        "limits": {"cpu": "1.5", "memory": "2Gi", "nvidia.com/gpu": 1},
+        "requests": {"cpu": "1500m", "memory": "2000M", "nvidia.com/gpu": "1", "ephemeral-storage": "1Ti"},
+    }
+    document = with_value(make_document("Supernet"), "spec.podTemplate.resources", resources)
+    Supernet.model_validate_json(_json(document), strict=True)

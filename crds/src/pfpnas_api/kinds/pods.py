@@ -5,6 +5,7 @@ a node.
 """
 
 import re
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -40,6 +41,17 @@ Amount = Annotated[
     ),
 ]
 """A Kubernetes quantity: 500m, 2, 8Gi; as everywhere in Kubernetes a plain number needs no quotes."""
+
+_SUFFIXES = {"m": Fraction(1, 1000), "": Fraction(1)}
+_SUFFIXES |= {suffix: Fraction(1000**power) for power, suffix in enumerate("kMGT", start=1)}
+_SUFFIXES |= {suffix: Fraction(1024**power) for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti"), start=1)}
+
+
+def _number(amount: str) -> Fraction:
+    """An amount in its base unit."""
+    figures = amount.rstrip("mkMGTi")
+    return Fraction(figures) * _SUFFIXES[amount.removeprefix(figures)]
+
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
 """A DNS subdomain."""
@@ -111,6 +123,20 @@ class ResourceRequirements(Model):
     """Most it may use: cpu, memory, nvidia.com/gpu, …"""
     requests: Annotated[dict[ResourceName, Amount], Field(max_length=16)] = {}
     """What it is given for certain; the limits where left out."""
+
+    @model_validator(mode="after")
+    def _asks_for_what_there_can_be(self) -> "ResourceRequirements":
+        """What the API server asks of a pod; it knows no rule for it here, since amounts are texts."""
+        for name, wanted in self.requests.items():
+            most = self.limits.get(name)
+            if most is not None and _number(wanted) > _number(most):
+                raise ValueError(f"requests.{name} is {wanted}, more than limits.{name}, which is {most}")
+            if "/" in name and (most is None or _number(wanted) != _number(most)):
+                raise ValueError(f"requests.{name}: devices are asked for by limits.{name}; leave it out here")
+        for name, amount in self.limits.items():
+            if "/" in name and _number(amount) % 1:
+                raise ValueError(f"limits.{name} is {amount}, but devices are whole")
+        return self
 
 
 class PodTemplate(Model):
