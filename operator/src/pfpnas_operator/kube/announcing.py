@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pfpnas_api.kinds import API_VERSION
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import EVENTS, Api, ApiError, Exists, Object
+from pfpnas_operator.kube.api import EVENTS, Api, ApiError, Exists, Object, Terminating
 from pfpnas_operator.reconcile import Event
 
 logger = logging.getLogger(__name__)
@@ -133,6 +133,8 @@ class Announcer:
             notice = self._waiting.get()
             try:
                 self._post(notice)
+            except Terminating:
+                continue
             except ApiError as e:
                 metrics.EVENTS_DROPPED.inc()
                 logger.warning("an Event was not posted: %s", e)

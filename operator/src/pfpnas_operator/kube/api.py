@@ -46,6 +46,10 @@ class Stale(ApiError):  # noqa: N818 - reads as the state it names
     """What was written follows from an object that is another one by now: look again."""
 
 
+class Terminating(ApiError):  # noqa: N818 - reads as the state it names
+    """The namespace is being deleted: nothing new can be made there, and nothing has to be."""
+
+
 class ApiAway(ApiError):  # noqa: N818 - reads as the state it names
     """The server can't be reached, or can't answer now: try again later."""
 
@@ -221,6 +225,8 @@ def _refusal(method: str, path: str, status: int, content: bytes) -> ApiError:
     reason, message = said.get("reason") or "", f"{method} {path}: {said.get('message') or status}"
     if status == 429 or status >= 500:
         return ApiAway(status, reason, message)
+    if status == 403 and "being terminated" in message:
+        return Terminating(status, reason, message)
     if method == "POST" and status == 409 and reason == "AlreadyExists":
         return Exists(status, reason, message)
     if method == "PATCH" and status in (409, 422):

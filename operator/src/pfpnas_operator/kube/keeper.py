@@ -15,7 +15,7 @@ from pfpnas_api.bus.connection import delays
 from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
-from pfpnas_operator.kube.api import ApiAway, ApiError, Object, Stale
+from pfpnas_operator.kube.api import ApiAway, ApiError, Object, Stale, Terminating
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.writer import NameTaken
 from pfpnas_operator.reconcile import Event
@@ -108,6 +108,9 @@ class Keeper(ABC):
             return self._failed(e)
         except ApiAway as e:
             return self._failed(e)
+        except Terminating:
+            self.forget()
+            return IDLE_SECONDS
         except Stale as e:
             self.forget()
             return self._failed(e)
