@@ -103,29 +103,30 @@ class Keeper(ABC):
         try:
             with metrics.RECONCILE_SECONDS.labels(self.kind).time():
                 pause = self.cycle(self.now)
-        except RedisError as e:
-            self.redis_away(self.now)
-            return self._failed(e)
-        except ApiAway as e:
-            return self._failed(e)
         except Terminating:
             self.forget()
             return IDLE_SECONDS
-        except Stale as e:
-            self.forget()
-            return self._failed(e)
-        except (ApiError, ArtifactError, NameTaken) as e:
-            self.forget()
-            self._complain(e)
-            return self._failed(e)
         except Exception as e:
-            self.forget()
-            self._complain(e)
-            logger.exception("%s %s/%s", self.kind, self.namespace, self.name)
+            self._learn(e)
             return self._failed(e)
         if self._failing:
             self._failing, self._failures = False, _backoff()
         return pause
+
+    def _learn(self, error: Exception) -> None:
+        """What a failure says of what is remembered, and to whom it has to be told."""
+        if isinstance(error, RedisError):
+            return self.redis_away(self.now)
+        if isinstance(error, ApiAway):
+            return None
+        self.forget()
+        if isinstance(error, Stale):
+            return None
+        if not isinstance(error, ApiError | ArtifactError | NameTaken):
+            logger.error("%s %s/%s", self.kind, self.namespace, self.name, exc_info=error)
+        # Whoever looks at the object is told, too: nothing goes on until this is mended, or passes.
+        message = f"tried again: {type(error).__name__}: {error}"
+        return self.say(Event(type="Warning", reason="ReconcileFailed", message=message, subject=self.name))
 
     def _failed(self, error: Exception) -> float:
         self._failing = True
@@ -133,11 +134,6 @@ class Keeper(ABC):
         where = f"{self.kind} {self.namespace}/{self.name}"
         logger.warning("%s: tried again: %s: %s", where, type(error).__name__, error)
         return next(self._failures)
-
-    def _complain(self, error: Exception) -> None:
-        """Tell whoever looks at the object, too: nothing goes on until this is mended, or passes."""
-        message = f"tried again: {type(error).__name__}: {error}"
-        self.say(Event(type="Warning", reason="ReconcileFailed", message=message, subject=self.name))
 
     def say(self, event: Event) -> None:
         """Post an Event about the object."""
