@@ -32,7 +32,7 @@ class Installed:
 
     def kubectl(self, *words: str) -> str:
         """kubectl in its namespace."""
-        return self.cluster.kubectl(*words, "-n", self.namespace)
+        return self.cluster.kubectl("-n", self.namespace, *words)
 
     def get(self, kinds: str) -> list[dict[str, Any]]:
         """What there is of some kinds, without what every namespace has."""
@@ -56,9 +56,12 @@ def _is_leaving(one: dict[str, Any]) -> bool:
     return "deletionTimestamp" in one["metadata"]
 
 
-@pytest.fixture
-def installed(cluster: Cluster, crds: Cluster, namespace: str, tmp_path: Path) -> Iterator[Installed]:
-    """Ready; uninstalled at the end, if it is there then."""
+@pytest.fixture(scope="module")
+def installed(
+    cluster: Cluster, crds: Cluster, module_namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    """Ready; uninstalled at the end, unless the last test did."""
+    namespace = module_namespace
     images = Images.build(cluster)
     operator, redis = image_values(images.operator), image_values(images.redis)
     values = {
@@ -67,7 +70,7 @@ def installed(cluster: Cluster, crds: Cluster, namespace: str, tmp_path: Path) -
         "artifacts": {"size": "1Gi"},
         "redis": {"image": redis, "size": "1Gi"},
     }
-    path = tmp_path / "values.yaml"
+    path = tmp_path_factory.mktemp("installation") / "values.yaml"
     path.write_text(yaml.safe_dump(values))
     release = Installed(cluster, namespace, path)
     release.helm("install")

@@ -95,7 +95,7 @@ def checkov() -> str:
     if not program.exists():
         if not os.environ.get("CI"):
             pytest.skip(f"checkov is not in {place}, and CI is not set, where it would be installed")
-        uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+        uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")  # `uv run` says where it is
         run(uv, "venv", "--quiet", "--clear", "--python", "3.11", place, timeout_seconds=300)
         # Not in the checkout, whose versions would be asked for.
         run(uv, "pip", "install", "--quiet", "--python", place, f"checkov=={CHECKOV}", cwd=place, timeout_seconds=600)
