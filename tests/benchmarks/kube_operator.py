@@ -294,6 +294,10 @@ def bench_cluster(kubeconfig: Path | None) -> Iterator[Cluster]:
     if choice.provider is None:
         raise SystemExit(choice.reason)
     with provide(choice) as cluster:
+        labels = "app.kubernetes.io/name=pfpnas,app.kubernetes.io/component=operator"
+        others = cluster.kubectl("get", "pods", "--all-namespaces", "-l", labels, "-o", "name").split()
+        if others:
+            raise SystemExit(f"another operator works in this cluster ({others[0]}): it would take part; uninstall it")
         yield cluster
 
 
