@@ -81,9 +81,10 @@ def static_key(name: str) -> str:
     return digest((FOLDER / "static.containerfile").read_bytes(), (FOLDER / f"{name}.c").read_bytes())
 
 
-def redis_image(engine: Engine) -> str:
+def redis_image(engine: Engine, *, load: bool = True) -> str:
     """Debian's Redis 7 on the base: stands for the `redis` image of the chart."""
-    return build_image(engine, "redis", containerfile=FOLDER / "redis.containerfile", context=FOLDER, inputs=())
+    containerfile = FOLDER / "redis.containerfile"
+    return build_image(engine, "redis", containerfile=containerfile, context=FOLDER, inputs=(), load=load)
 
 
 def reference(name: str, key: str) -> str:

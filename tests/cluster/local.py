@@ -69,10 +69,7 @@ def start() -> Path:
         CommandError, TimeoutError: something didn't start; the message holds the end of its log.
     """
     with phase("local cluster"):
-        packages.install_missing()
-        kubernetes, coredns = programs.kubernetes(), programs.go_program("coredns")
-        programs.kubectl()
-        programs.go_program("helm")
+        kubernetes, coredns = make_programs()
         stop()
         try:
             _start_all(kubernetes, coredns)
@@ -84,6 +81,15 @@ def start() -> Path:
             raise
     say(f"KUBECONFIG={KUBECONFIG}")
     return KUBECONFIG
+
+
+def make_programs() -> tuple[Path, Path]:
+    """Everything that a cluster is made of, into the cache; Kubernetes' components and CoreDNS."""
+    packages.install_missing()
+    kubernetes, coredns = programs.kubernetes(), programs.go_program("coredns")
+    programs.kubectl()
+    programs.go_program("helm")
+    return kubernetes, coredns
 
 
 def stop() -> None:

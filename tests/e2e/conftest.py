@@ -81,7 +81,7 @@ def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
             entered = cluster.namespace(named=OPERATOR_NAMESPACE, keep=keep)
             stack.enter_context(entered)
         folder = tmp_path_factory.mktemp("release")
-        installed = Release(cluster=cluster, images=Images.build(cluster), folder=folder)
+        installed = Release(cluster=cluster, images=Images.build(cluster.engine), folder=folder)
         installed.install(pools=POOLS)
         yield installed
         if not keep:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from cluster.images import Engine, build_image, redis_image
 from cluster.kube import Cluster
 from cluster.settings import ROOT
 from cluster.shell import CommandError, run
@@ -39,22 +40,24 @@ class Images:
     redis: str
 
     @classmethod
-    def build(cls, cluster: Cluster) -> "Images":
-        """Built from the checkout; what has not changed is not built again."""
+    def build(cls, engine: Engine, *, load: bool = True) -> "Images":
+        """Built from the checkout and (unless told otherwise) loaded; what has not changed is not built again."""
         return cls(
-            operator=_built(cluster, "operator", "operator"),
-            workloads=_built(cluster, "workloads", "workloads"),
-            agent=_built(cluster, "agent", "edge-agent"),
-            redis=cluster.redis_image(),
+            operator=_built(engine, "operator", "operator", load=load),
+            workloads=_built(engine, "workloads", "workloads", load=load),
+            agent=_built(engine, "agent", "edge-agent", load=load),
+            redis=redis_image(engine, load=load),
         )
 
 
-def _built(cluster: Cluster, name: str, folder: str) -> str:
-    return cluster.build_image(
+def _built(engine: Engine, name: str, folder: str, *, load: bool) -> str:
+    return build_image(
+        engine,
         name,
         containerfile=ROOT / folder / "Containerfile",
         context=ROOT,
         inputs=(*MEMBERS, folder),
+        load=load,
     )
 
 
