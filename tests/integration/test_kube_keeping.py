@@ -118,6 +118,7 @@ class Site:
             self.parts,
             jobs=lambda: self.jobs_of(self.experiment.uid),
             supernet=lambda name: self.supernet.supernet,
+            awaited=lambda name: not self.supernet.looked,
             source=lambda name: None,
             **kept,
         )
@@ -301,6 +302,24 @@ def test_an_object_that_was_replaced_is_not_written(site: Site) -> None:
     site.experiment.forget()
     assert site.experiment.cycle(site.now) > 0
     assert body.get("status") == status
+
+
+def test_a_restart_does_not_doubt_that_the_supernet_is_there(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    site.start_operator()
+    site.experiment.before()
+    site.experiment.cycle(site.now)
+    ready = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}["SupernetReady"]
+    assert ready["status"] == "True"
+
+
+def test_a_supernet_that_is_not_there_is_said(site: Site) -> None:
+    del site.server.objects[SUPERNETS.plural, NAMESPACE, "tiny"]
+    site.experiment.before()
+    site.experiment.cycle(site.now)
+    ready = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}["SupernetReady"]
+    assert (ready["status"], ready["reason"]) == ("False", "NotFound")
 
 
 def test_a_supernet_is_held_while_it_is_searched(site: Site) -> None:

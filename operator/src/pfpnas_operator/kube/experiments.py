@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet
 from pfpnas_operator.driving import Executor, Observer, Records, Road
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
-from pfpnas_operator.kube.api import EXPERIMENTS, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Object
 from pfpnas_operator.kube.children import ApiJobs
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.jobviews import JobRecord
@@ -26,6 +26,9 @@ from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Event, ExperimentObserved, Plan, Summary, reconcile_experiment
 from pfpnas_operator.reconcile.issued import IssuedTasks
 
+AWAITED_SECONDS: Final = 1.0
+"""At a start the watch tells of a Supernet later than of its experiments: it is there all the same."""
+
 
 class ExperimentKeeper(Keeper):
     """Keeps one experiment.
@@ -35,6 +38,7 @@ class ExperimentKeeper(Keeper):
         parts: What keepers work with.
         jobs: Its Jobs as the watch tells of them; called in the event loop.
         supernet: The Supernet of a name in its namespace, as its keeper last saw it; called in the event loop.
+        awaited: Whether that Supernet was not looked at yet; called in the event loop.
         source: An experiment of its namespace; called in the event loop.
         changed: Called in the event loop when the status changed: its Supernet and who starts warm from it look again.
     """
@@ -48,6 +52,7 @@ class ExperimentKeeper(Keeper):
         *,
         jobs: Callable[[], dict[str, JobRecord]],
         supernet: Callable[[str], Supernet | None],
+        awaited: Callable[[str], bool],
         source: Callable[[str], NASExperiment | None],
         changed: Callable[[], None],
         threads: Any,
@@ -55,6 +60,7 @@ class ExperimentKeeper(Keeper):
     ) -> None:
         super().__init__(body, parts, threads=threads, loop=loop)
         self._list_jobs, self._supernet_of, self._source_of = jobs, supernet, source
+        self._is_awaited, self._awaited = awaited, False
         self._changed = changed
         self.manifests = HeardManifests(store=parts.store, pool=parts.calls)
         self.book = TrialBook()
@@ -115,6 +121,7 @@ class ExperimentKeeper(Keeper):
         """Take over Jobs, the Supernet, and whom it starts warm from."""
         self._indexed = self._list_jobs()
         self._supernet = self._supernet_of(self.supernet_name)
+        self._awaited = self._is_awaited(self.supernet_name)
         found = {name: self._source_of(name) for name in self.source_names}
         self._sources = {name: source for name, source in found.items() if source is not None}
         theirs = {name: self._supernet_of(one.spec.supernet_ref.name) for name, one in self._sources.items()}
@@ -137,6 +144,8 @@ class ExperimentKeeper(Keeper):
             return IDLE_SECONDS
         if self._status is None and not self._read():
             return IDLE_SECONDS
+        if self._awaited and self.parts.api.get(SUPERNETS, self.namespace, self.supernet_name) is not None:
+            return AWAITED_SECONDS
         body = self.body
         try:
             experiment = NASExperiment.model_validate({**body, "status": self._status})

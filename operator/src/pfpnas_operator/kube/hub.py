@@ -138,6 +138,7 @@ class Hub:
             self.parts,
             jobs=lambda: self._jobs_of(uid),
             supernet=lambda name: self._supernet((key[0], name)),
+            awaited=lambda name: self._awaits((key[0], name)),
             source=lambda name: self._experiment((key[0], name)),
             changed=lambda: self._experiment_changed(key),
             threads=self._threads,
@@ -150,6 +151,11 @@ class Hub:
     def _supernet(self, key: Key) -> Supernet | None:
         keeper = self.supernets.get(key)
         return keeper.supernet if keeper else None
+
+    def _awaits(self, key: Key) -> bool:
+        """Whether nobody has looked at a Supernet yet, if there is one."""
+        keeper = self.supernets.get(key)
+        return keeper is None or not keeper.looked
 
     def _experiment(self, key: Key) -> NASExperiment | None:
         keeper = self.experiments.get(key)

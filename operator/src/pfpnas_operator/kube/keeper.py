@@ -81,7 +81,12 @@ class Keeper(ABC):
     async def _keep(self) -> None:
         while True:
             self._awake.clear()
-            self.before()
+            try:
+                self.before()
+            except Exception:  # nothing that goes wrong ends a keeper
+                logger.exception("%s %s/%s", self.kind, self.namespace, self.name)
+                await asyncio.sleep(ACTIVE_SECONDS)
+                continue
             pause = await self._loop.run_in_executor(self._threads, self._guarded)
             if self._failing:
                 # Whatever wakes it would but fail again, and again.

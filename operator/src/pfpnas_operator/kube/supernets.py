@@ -52,6 +52,8 @@ class SupernetKeeper(Keeper):
         super().__init__(body, parts, threads=threads, loop=loop)
         self._list_jobs, self._list_users, self._changed = jobs, users, changed
         self.supernet: Supernet | None = None
+        self.looked = False
+        """Whether there was a first look: before it, that there is no Supernet says nothing."""
         self._status: SupernetStatus | None = None
         self._written, self._hearing = Written(), Hearing()
         self._jobs: ApiJobs | None = None
@@ -78,6 +80,13 @@ class SupernetKeeper(Keeper):
 
     def cycle(self, now: datetime) -> float:
         """Look, decide, do."""
+        pause = self._cycle(now)
+        if not self.looked:
+            self.looked = True
+            self._loop.call_soon_threadsafe(self._changed)
+        return pause
+
+    def _cycle(self, now: datetime) -> float:
         if self._status is None and not self._read():
             return IDLE_SECONDS
         assert self._status is not None
