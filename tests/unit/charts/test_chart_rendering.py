@@ -1,6 +1,8 @@
 """What the charts render: right configurations, secrets kept apart, and one message for values that can't be."""
 
 import importlib.util
+import re
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +32,12 @@ from support.charts import (
     schema,
     template,
 )
+
+SET = re.compile(r"--set '?([^\s']+)")
+KEY = re.compile(r"(?:^|,)([A-Za-z][\w.*-]*)=")
+QUOTED = re.compile(r"`([a-z][A-Za-z]+(?:\.[A-Za-z]+)+)`")
+TOPS = {"artifacts", "redis", "networkPolicy", "watch", "metrics", "image", "key"}
+"""What values of the charts, quoted in a sentence, begin with."""
 
 BY_NAME = {one.name: one for one in RENDERINGS}
 OF_PFPNAS = [one for one in RENDERINGS if one.chart == "pfpnas"]
@@ -165,6 +173,34 @@ def test_values_that_can_not_be_are_refused_by_name(chart: str, sets: tuple[str,
 @pytest.mark.parametrize("chart", ALL_CHARTS)
 def test_schemas_are_closed_everywhere(chart: str) -> None:
     assert list(_open(schema(chart), chart)) == []
+
+
+def test_a_package_holds_the_definitions_themselves(tmp_path: Path) -> None:
+    run(helm(), "package", CHARTS / "pfpnas-crds", "--destination", tmp_path)
+    (package,) = tmp_path.glob("*.tgz")
+    with tarfile.open(package) as archive:
+        packed = {Path(one.name).name: archive.extractfile(one) for one in archive if "/files/" in one.name}
+        texts = {name: file.read().decode() for name, file in packed.items() if file is not None}
+    assert texts == {path.name: path.read_text() for path in (ROOT / "crds").glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["docs/install.md", "docs/operations.md", *(f"charts/{chart}/README.md" for chart in ALL_CHARTS)],
+)
+def test_values_that_the_docs_set_are_there(path: str) -> None:
+    known = {key for chart in ALL_CHARTS for key in _paths(schema(chart))}
+    text = (ROOT / path).read_text()
+    named = [key for found in SET.findall(text) for key in KEY.findall(found)]
+    named += [word for word in QUOTED.findall(text) if word.split(".")[0] in TOPS]
+    assert [key for key in named if key not in known and not key.startswith("pools.")] == []
+
+
+def _paths(part: Document, prefix: str = "") -> list[str]:
+    found = []
+    for name, inner in part.get("properties", {}).items():
+        found += [f"{prefix}{name}", *_paths(inner, f"{prefix}{name}.")]
+    return found
 
 
 @pytest.mark.parametrize("chart", ALL_CHARTS)
