@@ -3,9 +3,9 @@
     uv run python tests/benchmarks/scale.py --kubeconfig FILE [--trials 10000]
 
 Trials are measured by a stand-in for a Pooled worker, so no pod is needed but the tuner's and one that waits; nodes are
-not what is in question, so none are pretended. Rows: the end, the mean time of a cycle in the last tenth of the trials
-against the first one's (the operator's own `pfpnas_reconcile_seconds`), the size of the status as JSON, and the
-operator's memory. There is no peer: Katib ends at about 14,500 trials, when a suggestion outgrows etcd's 1.5 MB.
+not what is in question, so none are pretended. Rows: the end, the mean time of a cycle (the operator's own `pfpnas_reconcile_seconds`)
+and its processor time a trial in the last tenth of the trials against the first, the size of the status as JSON, and its
+memory. There is no peer: Katib ends at about 14,500 trials, when a suggestion outgrows etcd's 1.5 MB.
 """
 
 import argparse
@@ -35,7 +35,10 @@ class Look:
 
     moment: float
     finished: int
+    processor: float
+    """Seconds that its process has computed."""
     seconds: float
+    """Spent in cycles, most of it waiting for the API server."""
     cycles: float
 
     @classmethod
@@ -43,7 +46,9 @@ class Look:
         """Now."""
         trials = (outside.experiment(NAME).get("status") or {}).get("trials") or {}
         finished = sum(int(trials.get(state, 0)) for state in ("succeeded", "failed"))
-        return cls(time.time(), finished, *outside.reconciled())
+        assert outside.operator is not None
+        used = psutil.Process(outside.operator.pid).cpu_times()
+        return cls(time.time(), finished, used.user + used.system, *outside.reconciled())
 
 
 def looked(outside: Outside) -> list[Look]:
@@ -57,11 +62,12 @@ def looked(outside: Outside) -> list[Look]:
     return [*looks, Look.at(outside)]
 
 
-def cycle_milliseconds(looks: list[Look], trials: int, *, start: float, end: float) -> float:
-    """Mean time of a cycle between two shares of the trials."""
-    inside = [look for look in looks if start * trials <= look.finished <= end * trials]
+def between(looks: list[Look], trials: int, *, start: float, end: float) -> tuple[float, float]:
+    """Milliseconds of a cycle, and of processor time a trial, between two shares of the trials."""
+    inside = [look for look in looks if max(1, start * trials) <= look.finished <= end * trials]
     first, last = inside[0], inside[-1]
-    return 1e3 * (last.seconds - first.seconds) / (last.cycles - first.cycles)
+    cycle = (last.seconds - first.seconds) / (last.cycles - first.cycles)
+    return 1e3 * cycle, 1e3 * (last.processor - first.processor) / (last.finished - first.finished)
 
 
 def main() -> None:
@@ -81,8 +87,9 @@ def main() -> None:
             status = json.dumps(outside.experiment(NAME)["status"], separators=(",", ":"))
             assert outside.operator is not None
             memory = psutil.Process(outside.operator.pid).memory_info().rss / 1e6
-    early = cycle_milliseconds(looks, asked.trials, start=0, end=0.1)
-    late = cycle_milliseconds(looks, asked.trials, start=0.9, end=1)
+    (early, early_processor), (late, late_processor) = (
+        between(looks, asked.trials, start=start, end=start + 0.1) for start in (0.0, 0.9)
+    )
     what = f"scale: {asked.trials} trials in one experiment"
     seconds = looks[-1].moment - looks[0].moment
     for found in (
@@ -90,6 +97,8 @@ def main() -> None:
         row(f"{what}: rate", looks[-1].finished / seconds, "trials/s", "-"),
         row(f"{what}: mean cycle, first tenth", early, "ms", "-"),
         row(f"{what}: mean cycle, last tenth over first", late / early, "ratio", "about 1"),
+        row(f"{what}: operator's processor time a trial, first tenth", early_processor, "ms", "-"),
+        row(f"{what}: the same, last tenth over first", late_processor / early_processor, "ratio", "about 1"),
         row(f"{what}: status", len(status) / 1024, "KiB", "< 64"),
         row(f"{what}: operator's memory", memory, "MB", "-"),
     ):
