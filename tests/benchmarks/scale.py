@@ -4,8 +4,9 @@
 
 Trials are measured by a stand-in for a Pooled worker, so no pod is needed but the tuner's and one that waits; nodes are
 not what is in question, so none are pretended. Rows: the end; the mean time of a cycle (the operator's own
-`pfpnas_reconcile_seconds`) and its processor time a trial, in the last tenth of the trials against the first; the size of
-the status as JSON; the operator's memory. There is no peer: Katib ends at about 14,500 trials, when a suggestion outgrows etcd's 1.5 MB.
+`pfpnas_reconcile_seconds`) and its processor time a trial, in the last tenth of the trials against the first; the size
+of the status as JSON; the operator's memory. There is no peer: Katib ends at about 14,500 trials, when a suggestion
+outgrows etcd's 1.5 MB.
 """
 
 import argparse
