@@ -42,14 +42,14 @@ class Road:
         road = cls(appended=len(log))
         road.asked = max((entry.count or 0 for entry in log if entry.event == "Ask"), default=0)
         road.asked_at = now if road.asked else None
-        known = sorted(trials, key=lambda trial: trial.metadata.name)
+        # Keys only: ten thousand trials are not to lie in memory at once.
+        known = sorted((trial.metadata.name, _known_by(trial.spec.index, trial.spec.architecture)) for trial in trials)
         for event, told in (("Started", road.started), ("Finished", road.finished)):
             left = Counter(_known_by(entry.index, entry.architecture) for entry in log if entry.event == event)
-            for trial in known:
-                key = _known_by(trial.spec.index, trial.spec.architecture)
+            for name, key in known:
                 if left[key]:
                     left[key] -= 1
-                    told.add(trial.metadata.name)
+                    told.add(name)
         return road
 
     def note_log(self, entries: Iterable[LogEntry], told: Mapping[str, str], *, now: datetime) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -191,7 +192,7 @@ class ExperimentKeeper(Keeper):
         self.book.load(parts.api, records, record)
         observer = Observer(records=records, manifests=self.manifests, jobs=jobs, bus=parts.bus)
         observer.road = Road.recalled(
-            [entry for _, entry in parts.bus.log(self.uid)], [*records.finished, *records.active.values()], now=now
+            [entry for _, entry in parts.bus.log(self.uid)], chain(records.finished, records.active.values()), now=now
         )
         executor = Executor(
             record=record,

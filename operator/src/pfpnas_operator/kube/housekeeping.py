@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import os
+import re
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 import kopf
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 ENV_NAMESPACE: Final = "PFPNAS_NAMESPACE"
 """The operator's own: there is the register of agents."""
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 AGENTS_SECONDS: Final = 10.0
 """An agent that was just registered waits no longer to be let in."""
@@ -174,7 +179,11 @@ class Housekeeper:
                 if e.status != 403:
                     raise
                 self._everywhere = False
-        return [body for namespace in self._hub.namespaces() for body in api.list(place, namespace)]
+        return [body for namespace in self._namespaces() for body in api.list(place, namespace)]
+
+    def _namespaces(self) -> set[str]:
+        """Those that are served: named to the operator, or with something that is kept."""
+        return self._hub.namespaces() | named_namespaces(sys.argv)
 
     # -- what gone owners left ---------------------------------------------------------------------------------
 
@@ -194,9 +203,21 @@ class Housekeeper:
         bodies = [*self._list(SUPERNETS), *self._list(EXPERIMENTS)]
         return Living(
             uids=frozenset(body["metadata"]["uid"] for body in bodies),
-            namespaces=None if self._everywhere else frozenset(self._hub.namespaces()),
+            namespaces=None if self._everywhere else frozenset(self._namespaces()),
             digests=frozenset(_digests(bodies)),
         )
+
+
+def named_namespaces(arguments: Sequence[str]) -> set[str]:
+    """The namespaces that kopf was told to serve; patterns of names are left out."""
+    named = set()
+    for before, argument in pairwise(["", *arguments]):
+        option, _, value = argument.partition("=")
+        if option == "--namespace" and value:
+            named.add(value)
+        elif before in ("-n", "--namespace"):
+            named.add(argument)
+    return {name for name in named if _NAMESPACE.fullmatch(name)}
 
 
 def _digests(bodies: Iterable[Object]) -> Iterable[str]:

@@ -12,6 +12,7 @@ from pfpnas_operator.driving.records import finished_at
 from pfpnas_operator.kube.api import TRIALS, Api, Object
 from pfpnas_operator.kube.jobviews import moment
 from pfpnas_operator.kube.owners import LABEL_OWNER
+from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.refusing import ACCEPTED, held
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Summary
@@ -50,17 +51,19 @@ class TrialBook:
         self.known = record.uids
         record.uids.clear()
         record.trials.statuses.clear()
-        found = []
+        # Packed, and put in order by their keys: ten thousand trials are not to lie in memory at once.
+        found, keys = PackedTrials(), []
         for body in api.list(TRIALS, record.owner.namespace, labels=f"{LABEL_OWNER}={record.owner.uid}"):
             if not body["metadata"].get("deletionTimestamp"):
                 trial = self._taken(api, body, record)
                 if trial is not None:
                     found.append(trial)
+                    keys.append(finished_at(trial))
         records.active.clear()
         records.finished.clear()
         records.summary = Summary.of(records.experiment)
-        for trial in sorted(found, key=finished_at):
-            records.put(trial)
+        for place in sorted(range(len(keys)), key=keys.__getitem__):
+            records.put(found[place])
 
     def count_again(self, records: Records) -> None:
         """What is known of finished trials, judged by another objective or budget."""
