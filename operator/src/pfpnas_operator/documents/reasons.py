@@ -260,7 +260,8 @@ it. Not so for what was measured: `NoFeasibleArchitecture`, `NoTrialSucceeded`, 
 
 Every wait has a deadline, but for three: a Job in its queue (Kueue), a task that no agent has claimed while agents are
 there, and what another resource waits for under deadlines of its own. `budget.maxDurationSeconds` bounds a search as a
-whole. Time in suspension counts nowhere.
+whole. Time in suspension counts nowhere. What was refused as it is (`Invalid`, `ExperimentNotFound`, `NotItsOwn`) waits
+for its author; nothing runs for it.
 """
 
 
