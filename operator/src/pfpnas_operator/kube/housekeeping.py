@@ -37,6 +37,9 @@ _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 AGENTS_SECONDS: Final = 10.0
 """An agent that was just registered waits no longer to be let in."""
 
+ORPHANS_SECONDS: Final = 10.0
+"""A Trial may come just before its experiment."""
+
 RESYNC_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 600.0
 
@@ -75,6 +78,7 @@ class Housekeeper:
         self._task: asyncio.Task[None] | None = None
         self._due = [
             _Due("agents", AGENTS_SECONDS, self._tend_agents),
+            _Due("orphans", ORPHANS_SECONDS, self._tell_orphans, at=time.monotonic() + ORPHANS_SECONDS),
             _Due("resync", RESYNC_SECONDS, self._resync, at=time.monotonic() + RESYNC_SECONDS),
             _Due("sweep", SWEEP_SECONDS, self._sweep, at=time.monotonic() + RESYNC_SECONDS),
         ]
@@ -133,7 +137,6 @@ class Housekeeper:
     # -- what the watch did not tell ---------------------------------------------------------------------------
 
     def _resync(self) -> None:
-        self._tell_orphans()
         found = [(place, body) for place in (SUPERNETS, EXPERIMENTS) for body in self._list(place)]
         asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result()
 
