@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfpnas_operator.kube.housekeeping import named_namespaces
+from pfpnas_operator.kube.housekeeping import served_namespaces
 
 
 @pytest.mark.parametrize(
@@ -13,9 +13,9 @@ from pfpnas_operator.kube.housekeeping import named_namespaces
             {"team-a", "team-b"},
         ),
         (["kopf", "run", "-n", "team-a", "--namespace", "team-b"], {"team-a", "team-b"}),
-        (["kopf", "run", "--all-namespaces"], set()),
+        (["kopf", "run", "--all-namespaces"], None),
         (["kopf", "run", "-n", "team-*", "--namespace=!team-b"], set()),
     ],
 )
-def test_named_namespaces(arguments: list[str], named: set[str]) -> None:
-    assert named_namespaces(arguments) == named
+def test_namespaces_that_are_served(arguments: list[str], named: set[str] | None) -> None:
+    assert served_namespaces(arguments) == named

@@ -72,8 +72,9 @@ class Housekeeper:
         self._hub, self._threads, self._loop = hub, threads, loop
         self._missed: set[tuple[str, str]] = set()
         self._deaf_looks = 0
-        self._everywhere = True
-        """Whether we may look in all namespaces: what is not there then is nowhere."""
+        self._served = served_namespaces(sys.argv)
+        self._everywhere = self._served is None
+        """Whether all namespaces are ours, and we may look there: what is not there then is nowhere."""
         self._road = RoadSweep(hub.parts.redis, hub.parts.bus)
         self._task: asyncio.Task[None] | None = None
         self._due = [
@@ -186,7 +187,7 @@ class Housekeeper:
 
     def _namespaces(self) -> set[str]:
         """Those that are served: named to the operator, or with something that is kept."""
-        return self._hub.namespaces() | named_namespaces(sys.argv)
+        return self._hub.namespaces() | (self._served or frozenset())
 
     # -- what gone owners left ---------------------------------------------------------------------------------
 
@@ -211,16 +212,17 @@ class Housekeeper:
         )
 
 
-def named_namespaces(arguments: Sequence[str]) -> set[str]:
-    """The namespaces that kopf was told to serve; patterns of names are left out."""
-    named = set()
+def served_namespaces(arguments: Sequence[str]) -> frozenset[str] | None:
+    """The namespaces that kopf was told to serve, as far as they are named; None when it serves all of them."""
+    told = []
     for before, argument in pairwise(["", *arguments]):
         option, _, value = argument.partition("=")
         if option == "--namespace" and value:
-            named.add(value)
+            told.append(value)
         elif before in ("-n", "--namespace"):
-            named.add(argument)
-    return {name for name in named if _NAMESPACE.fullmatch(name)}
+            told.append(argument)
+    # Patterns of names are left out: what they match is served once something in it is kept.
+    return frozenset(filter(_NAMESPACE.fullmatch, told)) if told else None
 
 
 def _digests(bodies: Iterable[Object]) -> Iterable[str]:
