@@ -44,7 +44,8 @@ RESYNC_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 600.0
 
 MOST_DEAF_LOOKS: Final = 3
-"""Looks in a row that find what the watch did not tell: then it is dead, and the operator has to be started anew."""
+"""Looks that find what the watch did not tell, and nothing told in between: then it is dead, and the operator has to be
+started anew."""
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Housekeeper:
     def __init__(self, hub: Hub, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
         self._hub, self._threads, self._loop = hub, threads, loop
         self._missed: set[tuple[str, str]] = set()
-        self._deaf_looks = 0
+        self._deaf_looks, self._heard = 0, 0
         self._served = served_namespaces(sys.argv)
         self._everywhere = self._served is None
         """Whether all namespaces are ours, and we may look there: what is not there then is nowhere."""
@@ -100,7 +101,7 @@ class Housekeeper:
             kopf.PermanentError: it is dead.
         """
         if self._deaf_looks >= MOST_DEAF_LOOKS:
-            raise kopf.PermanentError(f"the watch told nothing of what {self._deaf_looks} looks in a row found")
+            raise kopf.PermanentError(f"the watch told nothing of what {self._deaf_looks} looks found")
         return "ok"
 
     async def _keep_house(self) -> None:
@@ -145,7 +146,7 @@ class Housekeeper:
         """In the event loop: what has been missing for two looks is told to the hub; once may be the watch's delay."""
         missed = {(body["metadata"]["uid"], place.plural): (place, body) for place, body in found if self._is_new(body)}
         gone = {(uid, ""): None for uid in self._hub.uids() - {body["metadata"]["uid"] for _, body in found}}
-        twice = self._missed & (missed.keys() | (gone.keys() if self._everywhere else set()))
+        twice = self._missed & (missed.keys() | gone.keys())
         for key in twice:
             metrics.WATCH_MISSES.inc()
             told = missed.get(key)
@@ -155,7 +156,11 @@ class Housekeeper:
                 self._hub.seen_supernet(told[1], deleted=False)
             else:
                 self._hub.seen_experiment(told[1], deleted=False)
-        self._deaf_looks = self._deaf_looks + 1 if twice else 0
+        if twice:
+            self._deaf_looks += 1
+        elif self._hub.heard != self._heard:
+            self._deaf_looks = 0
+        self._heard = self._hub.heard
         self._missed = (missed.keys() | gone.keys()) - twice
 
     def _is_new(self, body: Object) -> bool:

@@ -37,6 +37,8 @@ class Hub:
         self.supernets: dict[Key, SupernetKeeper] = {}
         self.experiments: dict[Key, ExperimentKeeper] = {}
         self._owners: dict[str, Keeper] = {}
+        self.heard = 0
+        """Events of Supernets and experiments so far."""
         self.orphans: dict[Key, dict[str, Object]] = {}
         """Trials without their experiment, by the experiment's key and their own names."""
 
@@ -80,6 +82,7 @@ class Hub:
 
     def _seen(self, kept: dict[Key, Any], key: Key, body: Object, *, deleted: bool, make: Any) -> bool:
         """Hand on what the watch tells; whether a keeper came or went."""
+        self.heard += 1
         before = kept.get(key)
         keeper: Keeper | None = kept.get(key)
         if keeper is not None and keeper.uid != body["metadata"]["uid"]:

@@ -1,0 +1,121 @@
+"""What the watch did not tell is found by looking; once may be its delay, again and again is its end."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import kopf
+import pytest
+
+from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Object, Place
+from pfpnas_operator.kube.housekeeping import MOST_DEAF_LOOKS, Housekeeper
+
+
+class Parts:
+    redis = bus = None
+
+
+class Hub:
+    """Keeps generations, and notes what it is told."""
+
+    parts = Parts()
+
+    def __init__(self) -> None:
+        self.kept: dict[str, int] = {}
+        self.told: list[str] = []
+        self.heard = 0
+
+    def generation_of(self, uid: str) -> int:
+        return self.kept.get(uid, 0)
+
+    def uids(self) -> set[str]:
+        return set(self.kept)
+
+    def seen_supernet(self, body: Object, *, deleted: bool) -> None:
+        self.told.append(f"supernet {body['metadata']['uid']}")
+
+    def seen_experiment(self, body: Object, *, deleted: bool) -> None:
+        self.told.append(f"experiment {body['metadata']['uid']}")
+
+    def end(self, uid: str) -> None:
+        self.told.append(f"end {uid}")
+
+
+class House:
+    """A housekeeper, and looks that it makes."""
+
+    def __init__(self) -> None:
+        self.loop, self.threads, self.hub = asyncio.new_event_loop(), ThreadPoolExecutor(1), Hub()
+        hub: Any = self.hub
+        self.keeper = Housekeeper(hub, threads=self.threads, loop=self.loop)
+
+    def look(self, *found: tuple[Place, str, int]) -> list[str]:
+        """What the hub is told after a look that finds these: place, uid, generation."""
+        self.hub.told.clear()
+        bodies: list[Any] = [(place, {"metadata": {"uid": uid, "generation": number}}) for place, uid, number in found]
+        self.loop.run_until_complete(self.keeper._compare(bodies))
+        return list(self.hub.told)
+
+
+@pytest.fixture
+def house() -> Any:
+    made = House()
+    yield made
+    made.threads.shutdown()
+    made.loop.close()
+
+
+def test_what_is_known_is_not_told(house: House) -> None:
+    house.hub.kept = {"u-1": 2}
+    for _ in range(3):
+        assert house.look((EXPERIMENTS, "u-1", 2)) == []
+    assert house.keeper.watch_state() == "ok"
+
+
+def test_a_new_object_is_told_at_the_second_look(house: House) -> None:
+    assert house.look((SUPERNETS, "u-1", 1)) == []
+    assert house.look((SUPERNETS, "u-1", 1)) == ["supernet u-1"]
+
+
+def test_a_changed_object_is_told_at_the_second_look(house: House) -> None:
+    house.hub.kept = {"u-1": 1}
+    assert house.look((EXPERIMENTS, "u-1", 2)) == []
+    assert house.look((EXPERIMENTS, "u-1", 2)) == ["experiment u-1"]
+
+
+def test_one_whose_event_came_between_two_looks_was_only_late(house: House) -> None:
+    house.look((EXPERIMENTS, "u-1", 1))
+    house.hub.kept = {"u-1": 1}
+    assert house.look((EXPERIMENTS, "u-1", 1)) == []
+
+
+def test_the_end_of_an_object_is_told_at_the_second_look(house: House) -> None:
+    house.hub.kept = {"u-1": 1}
+    assert house.look() == []
+    assert house.look() == ["end u-1"]
+
+
+def dead(house: House) -> bool:
+    try:
+        house.keeper.watch_state()
+    except kopf.PermanentError:
+        return True
+    return False
+
+
+def test_a_watch_that_tells_nothing_any_more_is_dead(house: House) -> None:
+    for number in range(MOST_DEAF_LOOKS):
+        assert not dead(house)
+        for _ in range(2):
+            house.look((EXPERIMENTS, f"u-{number}", 1))
+    assert dead(house)
+
+
+def test_a_watch_that_tells_of_others_lives(house: House) -> None:
+    for number in range(2 * MOST_DEAF_LOOKS):
+        house.hub.heard += 1
+        for _ in range(2):
+            house.look((EXPERIMENTS, f"u-{number}", 1))
+        house.hub.heard += 1
+        house.look()
+    assert not dead(house)
