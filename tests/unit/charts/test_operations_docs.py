@@ -14,6 +14,7 @@ from pfpnas_operator.kube import metrics
 DOCS = (ROOT / "docs" / "operations.md").read_text()
 SAID = re.compile(r'reason="([A-Z]\w+)"|(?:TRUE|FALSE|"Unknown"), "([A-Z]\w+)"')
 """A reason, as a decision or a handler writes it."""
+WORD = re.compile(r"`([A-Z]\w+)`")
 
 
 def test_every_reason_is_explained() -> None:
@@ -34,3 +35,12 @@ def test_every_metric_is_in_the_table() -> None:
     assert len(ours) >= 10
     names = [f"{one.name}_total" if one.type == "counter" else one.name for one in ours]
     assert [name for name in names if f"`{name}" not in DOCS] == []
+
+
+def test_no_reason_is_made_up() -> None:
+    said = DOCS.partition("## Conditions and reasons")[2].partition("## Trouble")[0]
+    named = {word for line in said.splitlines() if line.startswith("| `") for word in WORD.findall(line.split("|")[1])}
+    package = Path(pfpnas_operator.__file__).parents[3]
+    sources = [path.read_text() for room in ("operator", "crds") for path in (package / room / "src").rglob("*.py")]
+    assert len(named) > 50
+    assert sorted(word for word in named if not any(f'"{word}"' in text for text in sources)) == []
