@@ -20,7 +20,7 @@ from pfpnas_api.kinds import Supernet
 from pfpnas_api.messages import Heartbeat, Suggestion
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.driving.clock import moment_after
-from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord, record_of
 from pfpnas_operator.kube.owners import LABEL_OWNER
@@ -274,6 +274,22 @@ def test_a_trial_by_hand_after_the_end_is_measured_too(site: Site) -> None:
     site.step()
     site.until("Succeeded")
     assert site.count("succeeded") == 7
+
+
+def test_a_trial_by_hand_is_not_lost_when_the_api_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    while not site.trials():
+        site.step()
+    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+
+    def away(*_: Any, **__: Any) -> Object:
+        raise ApiAway(503, "NoAnswer", "away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "merge", away)
+        with pytest.raises(ApiAway):
+            site.experiment.cycle(site.now)
+    site.until("Succeeded")
+    assert site.body(TRIALS, "by-hand")["status"]["score"] > 0
 
 
 def test_a_trial_under_a_name_of_the_searchs_own_is_left_alone(site: Site) -> None:

@@ -140,7 +140,7 @@ class Housekeeper:
 
     def _resync(self) -> None:
         found = [(place, body) for place in (SUPERNETS, EXPERIMENTS) for body in self._list(place)]
-        asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result(RESYNC_SECONDS)
 
     async def _compare(self, found: list[tuple[Place, Object]]) -> None:
         """In the event loop: what has been missing for two looks is told to the hub; once may be the watch's delay."""

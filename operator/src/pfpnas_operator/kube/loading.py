@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pfpnas_api.kinds import Trial, TrialStatus
 from pfpnas_operator.driving import Records
 from pfpnas_operator.driving.records import finished_at
-from pfpnas_operator.kube.api import TRIALS, Api, Object
+from pfpnas_operator.kube.api import TRIALS, Api, Object, Stale
 from pfpnas_operator.kube.jobviews import moment
 from pfpnas_operator.kube.owners import LABEL_OWNER
 from pfpnas_operator.kube.packed import PackedTrials
@@ -75,13 +75,20 @@ class TrialBook:
     def take_in(self, api: Api, records: Records, record: ApiRecord) -> None:
         """Trials that the watch told of and that aren't known yet."""
         while self._told:
-            body = self._told.popleft()
-            name, uid = body["metadata"]["name"], body["metadata"]["uid"]
-            if record.uids.get(name) == uid or body["metadata"].get("deletionTimestamp"):
-                continue
-            trial = self._taken(api, body, record)
+            # Taken from the queue once it is dealt with: a request that fails is made again.
+            trial = self._new(api, self._told[0], record)
+            self._told.popleft()
             if trial is not None:
                 records.put(trial)
+
+    def _new(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
+        metadata = body["metadata"]
+        if record.uids.get(metadata["name"]) == metadata["uid"] or metadata.get("deletionTimestamp"):
+            return None
+        try:
+            return self._taken(api, body, record)
+        except Stale:
+            return None  # it was changed since: the watch tells of it again
 
     def _taken(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
         """A trial as this experiment's; None when it can't be read, or claims to be the search's own and isn't."""
