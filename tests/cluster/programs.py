@@ -1,5 +1,6 @@
 """The Go programs of the cluster: built once per version, into the cache."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -47,10 +48,20 @@ def _link(name: str, program: Path) -> Path:
 
 
 def once(program: Path, build: Callable[[Path], None]) -> Path:
-    """The program when it is there, else built beside its place and renamed: an interruption leaves nothing half."""
+    """The program when it is there, else built beside its place and renamed: an interruption leaves nothing half.
+
+    Who wants it while another process builds it waits.
+    """
     if program.exists():
         return program
-    program.parent.parent.mkdir(parents=True, exist_ok=True)
+    folder = program.parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return program if program.exists() else _built(program, build)
+
+
+def _built(program: Path, build: Callable[[Path], None]) -> Path:
     with phase(f"building {program.parent.name}"):
         scratch = Path(tempfile.mkdtemp(prefix=".build-", dir=program.parent.parent))
         try:

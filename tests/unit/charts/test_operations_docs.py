@@ -1,4 +1,4 @@
-"""docs/operations.md knows every reason and every metric that the operator's code has."""
+"""docs/operations.md and docs/reasons.md know every reason and metric that the operator's code has, and no other."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,8 @@ from pfpnas_api.messages import FailureReason
 from pfpnas_operator.kube import metrics
 
 DOCS = (ROOT / "docs" / "operations.md").read_text()
-SAID = re.compile(r'reason="([A-Z]\w+)"|(?:TRUE|FALSE|"Unknown"), "([A-Z]\w+)"')
+REASONS = (ROOT / "docs" / "reasons.md").read_text()
+SAID = re.compile(r'reason="([A-Z]\w+)"|(?:TRUE|FALSE), "([A-Z]\w+)"')
 """A reason, as a decision or a handler writes it."""
 WORD = re.compile(r"`([A-Z]\w+)`")
 
@@ -22,11 +23,11 @@ def test_every_reason_is_explained() -> None:
     texts = [path.read_text() for room in ("reconcile", "kube") for path in (package / room).glob("*.py")]
     reasons = {one or other for text in texts for one, other in SAID.findall(text)}
     assert len(reasons) > 30
-    assert sorted(reason for reason in reasons if f"`{reason}`" not in DOCS) == []
+    assert sorted(reason for reason in reasons if f"`{reason}`" not in DOCS + REASONS) == []
 
 
 def test_every_answer_of_an_agent_is_explained() -> None:
-    assert [reason for reason in get_args(FailureReason) if f"`{reason}`" not in DOCS] == []
+    assert [reason for reason in get_args(FailureReason) if f"`{reason}`" not in REASONS] == []
 
 
 def test_every_metric_is_in_the_table() -> None:
@@ -42,5 +43,5 @@ def test_no_reason_is_made_up() -> None:
     named = {word for line in said.splitlines() if line.startswith("| `") for word in WORD.findall(line.split("|")[1])}
     package = Path(pfpnas_operator.__file__).parents[3]
     sources = [path.read_text() for room in ("operator", "crds") for path in (package / room / "src").rglob("*.py")]
-    assert len(named) > 50
+    assert len(named) > 10
     assert sorted(word for word in named if not any(f'"{word}"' in text for text in sources)) == []
