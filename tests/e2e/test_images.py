@@ -32,7 +32,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def images(cluster: Cluster) -> Images:
     """Of the checkout."""
-    return Images.build(cluster)
+    return Images.build(cluster.engine)
 
 
 def _look(cluster: Cluster, namespace: str, image: str) -> dict[str, Any]:

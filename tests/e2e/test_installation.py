@@ -62,7 +62,7 @@ def installed(
 ) -> Iterator[Installed]:
     """Ready; uninstalled at the end, unless the last test did."""
     namespace = module_namespace
-    images = Images.build(cluster)
+    images = Images.build(cluster.engine)
     operator, redis = image_values(images.operator), image_values(images.redis)
     values = {
         "image": {"registry": operator.pop("registry"), "operator": operator},
