@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect
@@ -255,6 +256,23 @@ def test_redis_that_lost_everything_costs_no_trial(site: Site) -> None:
     site.suggested = 0
     site.until("Succeeded")
     assert site.count("succeeded") == 6
+
+
+def test_what_was_written_is_remembered_though_redis_went_away_after_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise ConnectionError("Redis is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.parts.bus, "publish_build", away)
+        with pytest.raises(ConnectionError):
+            site.until("Succeeded")
+    experiment = site.experiment
+    written = site.body(EXPERIMENTS, "search")["status"]
+    assert written["attempts"]
+    assert experiment._status is not None
+    assert experiment._status.document() == written
 
 
 def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -> None:

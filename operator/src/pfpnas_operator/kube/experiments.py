@@ -157,11 +157,14 @@ class ExperimentKeeper(Keeper):
         self._refresh(observer, experiment, record)
         jobs.indexed = self._indexed
         plan = self._decide(observer, record, now)
-        executor.carry_out(plan, now=now)
+        try:
+            executor.carry_out(plan, now=now)
+        finally:
+            # Written before what comes after it failed: Redis may be away.
+            self._status = records.experiment.status
         if record.gone:
             self.book.stale = True
             record.gone.clear()
-        self._status = records.experiment.status
         self._measure(records)
         return self._pause(plan)
 
