@@ -318,14 +318,15 @@ def test_a_trial_under_a_name_of_the_searchs_own_is_left_alone(site: Site) -> No
     assert site.count("succeeded") == 6
 
 
-def test_a_finished_trial_that_is_deleted_is_no_longer_counted(site: Site) -> None:
+@pytest.mark.parametrize("name", ["search-00003", "search-00005"])
+def test_a_finished_trial_that_is_deleted_is_made_up_for(site: Site, name: str) -> None:
     site.until("Succeeded")
-    gone = site.body(TRIALS, "search-00003")
-    site.server.delete(TRIALS, NAMESPACE, "search-00003")
+    gone = site.body(TRIALS, name)
+    site.server.delete(TRIALS, NAMESPACE, name)
     site.experiment.trial_told(gone, deleted=True)
     site.step()
     site.until("Succeeded")
-    assert len(site.trials()) == site.count("succeeded")
+    assert len(site.trials()) == site.count("succeeded") == 6
 
 
 def test_an_object_that_was_replaced_is_not_written(site: Site) -> None:

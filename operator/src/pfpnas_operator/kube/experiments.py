@@ -26,6 +26,7 @@ from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import Event, ExperimentObserved, Plan, Summary, reconcile_experiment
 from pfpnas_operator.reconcile.issued import IssuedTasks
+from pfpnas_operator.reconcile.search import next_index
 
 AWAITED_SECONDS: Final = 1.0
 """At a start the watch tells of a Supernet later than of its experiments: it is there all the same."""
@@ -220,9 +221,12 @@ class ExperimentKeeper(Keeper):
             self.book.load(self.parts.api, records, record)
             # Both know finished trials by their places.
             observer.road.told, observer.issued = 0, IssuedTasks()
+            # What was suggested for an index that is free again was forgotten.
+            observer.road.last_suggestion = "0"
         elif (before.objective, before.budget) != (experiment.spec.objective, experiment.spec.budget):
             self.book.count_again(records)
         self.book.take_in(self.parts.api, records, record)
+        _forget_used(observer)
 
     def _decide(self, observer: Observer, record: ApiRecord, now: datetime) -> Plan:
         observed = self._observed(observer, now)
@@ -283,3 +287,11 @@ class ExperimentKeeper(Keeper):
             metrics.TRIALS.labels(self.namespace, self.name, state).set(getattr(status.trials, state))
         if status.best is not None and status.best.score is not None:
             metrics.BEST.labels(self.namespace, self.name).set(status.best.score)
+
+
+def _forget_used(observer: Observer) -> None:
+    """Suggestions that became trials: ten thousand of them would be most of what is remembered."""
+    first = next_index(observer.records.summary, observer.records.active.values())
+    kept = observer.road.suggestions
+    for index in [index for index in kept if index < first]:
+        del kept[index]
