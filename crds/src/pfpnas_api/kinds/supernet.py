@@ -120,7 +120,8 @@ class DatasetSpec(Model):
     format: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "ImageFolder", "NPZ", "Shapes"]
     """torchvision's data sets and folder of images, arrays in .npz (images, labels), or the built-in generator."""
     uri: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """A folder or file (relative to the document's own folder, absolute, or file://…), or sha256:… of an artifact."""
+    """In a cluster s3://…, gs://…, abfs://… or http(s)://…; on one machine a folder or file (relative to the document's
+    own folder, absolute, or file://…); in both sha256:… of an artifact."""
     shapes: ShapesSpec | None = None
     """Settings of the generator; only for Shapes."""
     validation_fraction: Annotated[Decimal, Between(0.01, 0.5)] = "0.1"
