@@ -14,6 +14,8 @@ from pfpnas_api.kinds.common import ArtifactRef
 from pfpnas_api.messages import BuildRequest, Heartbeat, LogEntry, MeasureResult, MeasureTask, Progress, Suggestion
 from pfpnas_operator.access.rules import agent_rules, owner_rules
 from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.kube.bells import BellReader
+from pfpnas_operator.kube.roadside import RoadSweep
 from support.guarded_redis import FixedKey, GuardedRedis, guarded_redis, need_selectors
 
 POOL, OTHERS_POOL = "bench", "theirs"
@@ -112,6 +114,46 @@ def test_the_operator_does_its_work_under_its_rules(server: GuardedRedis, tmp_pa
     store = FolderStore(tmp_path)
     WorkloadBus(client).push(POOL, store.put(b"abc"), store)
     WorkloadBus(client).push(POOL, store.put(b"abc"), store)
+    assert server.refusals() == []
+
+
+class Listener:
+    """Hears bells, and has a pool."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def pools(self) -> set[str]:
+        return {POOL}
+
+    def rang(self, uid: str) -> None:
+        self.heard.append(uid)
+
+    def answered(self, pool: str) -> None:
+        self.heard.append(pool)
+
+    def redis_is(self, *, up: bool, why: str = "") -> None:
+        assert up, why
+
+
+def test_the_operator_hears_and_sweeps_under_its_rules(server: GuardedRedis) -> None:
+    client, listener, admin = as_user(server, "operator"), Listener(), server.admin()
+    bus = OperatorBus(client)
+    bus.ensure_pool(POOL)
+    bus.publish_task(POOL, task())
+    bus.ensure_experiment(UID)
+    admin.hset(keys.progress(f"{UID}-tune"), "m", "x")
+    WorkloadBus(as_user(server, "owner-it")).ring(f"{UID}-tune")
+    AgentBus(as_user(server, "agent-lab"), pool=POOL, agent="lab").answer(
+        MeasureResult(task_id="0" * 32, failure="BadModel")
+    )
+    BellReader(client, listener).listen_once(block_milliseconds=1)
+    assert sorted(listener.heard) == sorted([f"{UID}-tune", POOL])
+
+    sweep = RoadSweep(client, bus)
+    assert [sweep.sweep(()), sweep.sweep(())] == [0, 3]
+    assert bus.tasks(POOL) == []
+    assert not admin.exists(keys.builds(UID), keys.progress(f"{UID}-tune"))
     assert server.refusals() == []
 
 
