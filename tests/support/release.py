@@ -1,6 +1,7 @@
 """PFP-NAS installed on a test cluster by its charts, and a namespace of it as a user has it before them."""
 
 import json
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,9 @@ MEMBERS = ("pyproject.toml", "crds", "LICENSE")
 """What every image is made of beside its own folder."""
 
 WORKLOADS = ("pretrain", "fit-predictor", "tune", "trial", "trial-worker")
+
+NOT_YET = ("NotFound", "is waiting to start", "ContainerCreating")
+"""What kubectl says of what isn't there yet."""
 
 Document = dict[str, Any]
 
@@ -115,6 +119,7 @@ class Release:
     @contextmanager
     def outside_agent(self, name: str, *, pool: str, config: Document) -> Iterator[AgentProcess]:
         """An agent as a process beside the cluster: added, joined by its string, running."""
+        name = f"{name}-{secrets.token_hex(3)}"  # what a killed run left registered is another's
         folder = self.folder / name
         folder.mkdir(parents=True)
         path = folder / "agent.yaml"
@@ -236,7 +241,7 @@ class Lab:
                 if found := ready():
                     return found
             except CommandError as e:
-                if "NotFound" not in str(e):
+                if not any(passing in str(e) for passing in NOT_YET):
                     raise
             time.sleep(0.5)
         raise AssertionError(f"{what}: not within {seconds:.0f} s\n{self.story()}")
