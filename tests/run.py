@@ -1,7 +1,8 @@
 """All checks and tests, tier by tier: `python tests/run.py [TIER …]`. Prints the minutes each took.
 
 Tiers: lint (ruff, mypy, import-linter, generated CRDs), unit (pure, fast), integration (real Redis, real processes),
-e2e (a real Kubernetes; tests/cluster/README.md says which, and skips with the reason where there is none).
+e2e (a real Kubernetes; tests/cluster/README.md says which, and skips with the reason where there is none; only when it
+is named, as in `python tests/run.py lint unit integration e2e`).
 """
 
 import os
@@ -29,6 +30,9 @@ TIERS: dict[str, list[list[str]]] = {
     "integration": [[PYTHON, "-m", "pytest", "tests/integration"]],
     "e2e": [[PYTHON, "-m", "pytest", "tests/e2e"]],
 }
+
+
+DEFAULT = ("lint", "unit", "integration")
 
 
 def run_tier(name: str) -> bool:
@@ -97,7 +101,7 @@ def main(wanted: Sequence[str]) -> int:
     if unknown:
         print(f"unknown tier {', '.join(unknown)}: there are {', '.join(TIERS)}", file=sys.stderr)
         return 2
-    rows = run_tiers(list(wanted) or list(TIERS))
+    rows = run_tiers(wanted or DEFAULT)
     print("\ntier          minutes  result")
     for name, minutes, good in rows:
         print(f"{name:12}  {minutes:7.1f}  {'passed' if good else 'FAILED'}")
