@@ -64,7 +64,7 @@ def module_namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
-POOLS = {"bench": ["*"], "digits-pool": ["*"], "closed": ["somewhere-else"]}
+POOLS = {"bench": ["*"], "teams": ["*"], "digits-pool": ["*"], "closed": ["somewhere-else"]}
 """Pools of the release, and the namespaces that may use them."""
 
 

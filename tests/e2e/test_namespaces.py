@@ -12,11 +12,11 @@ def test_equal_names_in_two_namespaces_do_not_mix(release: Release, private_data
     with release.cluster.namespace("team-a") as first, release.cluster.namespace("team-b") as second:
         labs = [Lab(release=release, namespace=name) for name in (first, second)]
         config = {"datasets": private_data, "namespaces": [first, second]}
-        with release.outside_agent("bench-2", pool="bench", config=config):
+        with release.outside_agent("teams", pool="teams", config=config):
             for lab, seed in zip(labs, (1, 2), strict=True):
                 lab.apply(
                     supernet("net", {**TINY, "training": {**TINY["training"], "seed": seed}}),
-                    experiment("same", of="net", pool="bench", trials=3, objective=LIMIT, tuner={"seed": seed}),
+                    experiment("same", of="net", pool="teams", trials=3, objective=LIMIT, tuner={"seed": seed}),
                 )
             for lab in labs:
                 lab.wait("nas", "same", "Succeeded", seconds=400)
