@@ -220,3 +220,31 @@ def _record(*, state: Any) -> JobRecord:
         state=state,
         since=NOW,
     )
+
+
+def test_a_pod_in_place_of_an_evicted_one_waits_from_then_on(server: Server) -> None:
+    jobs = make(server)
+    jobs.create_all([job_request("pretrain")], now=NOW)
+    started = told(server)["net-pretrain"]
+    jobs.indexed = {started.name: replace(started, state="Running")}
+    jobs.views(NOW)
+
+    evicted = NOW + timedelta(hours=5)
+    jobs.indexed = {started.name: started}
+
+    assert jobs.views(evicted)[started.name].since == evicted
+    assert jobs.views(evicted + timedelta(minutes=1))[started.name].since == evicted
+
+
+def test_an_old_job_that_is_deleted_leaves_from_then_on(server: Server) -> None:
+    jobs = make(server)
+    jobs.create_all([job_request("pretrain")], now=NOW)
+    record = told(server)["net-pretrain"]
+    jobs.indexed = {record.name: replace(record, state="Running")}
+    later = NOW + timedelta(hours=30)
+    jobs.views(later)
+
+    jobs.delete([record.name])
+
+    view = jobs.views(later + timedelta(seconds=1))[record.name]
+    assert (view.leaving, view.since) == (True, later)

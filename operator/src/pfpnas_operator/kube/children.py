@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT
@@ -41,8 +41,10 @@ class ApiJobs:
     _made: dict[str, tuple[JobRecord, datetime]] = field(default_factory=dict)
     _deleted: set[str] = field(default_factory=set)
     """Uids."""
-    _leaving: set[str] = field(default_factory=set)
-    """Uids of those that were deleted and stay until their pods are gone."""
+    _leaving: dict[str, datetime] = field(default_factory=dict)
+    """When those were deleted, by uid, that stay until their pods are gone."""
+    _now: datetime = field(default_factory=lambda: datetime.fromtimestamp(0, UTC))
+    """Of the last look."""
     _refused: dict[str, JobView] = field(default_factory=dict)
     _since: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _pods: dict[str, tuple[PodView, datetime]] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class ApiJobs:
 
     def views(self, now: datetime) -> dict[str, JobView]:
         """Every Job as it stands."""
+        self._now = now
         records = self._records(now)
         self._remember(records, now)
         self._look_at_pods(records, now)
@@ -82,7 +85,7 @@ class ApiJobs:
                 wanted.append(known)
         for record in together(self.pool, self._delete, wanted):
             if self._succeeded_by_its_like(record):
-                self._leaving.add(record.uid)
+                self._leaving[record.uid] = self._now
             else:
                 self._deleted.add(record.uid)
 
@@ -97,11 +100,12 @@ class ApiJobs:
         there = dict(self.indexed) | {name: record for name, (record, _) in self._made.items()}
         uids = {record.uid for record in there.values()}
         self._deleted &= uids
-        self._leaving &= uids
+        self._leaving = {uid: at for uid, at in self._leaving.items() if uid in uids}
         return {name: self._marked(record) for name, record in there.items() if record.uid not in self._deleted}
 
     def _marked(self, record: JobRecord) -> JobRecord:
-        return replace(record, leaving=True) if record.uid in self._leaving else record
+        at = self._leaving.get(record.uid)
+        return record if at is None else replace(record, leaving=True, since=at)
 
     def _remember(self, records: Mapping[str, JobRecord], now: datetime) -> None:
         """Since when each is in its state: a Job doesn't tell when its pod began to run."""
@@ -109,7 +113,10 @@ class ApiJobs:
         self._since = {key: self._since.get(key, now) for key in states}
 
     def _view(self, record: JobRecord) -> JobView:
-        since = self._since[record.uid, record.state] if record.state == "Running" else record.since
+        # A Job's own times are those of its start: a pod that replaces an evicted one waits since then at the earliest.
+        known = self._since[record.uid, record.state]
+        at_work = record.state in ("Pending", "Running") and not record.leaving
+        since = max(known, record.since) if at_work else record.since
         found = self._pods.get(record.uid)
         return job_view(record, found[0] if found else None, since=since)
 

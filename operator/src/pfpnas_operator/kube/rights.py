@@ -20,6 +20,9 @@ from pfpnas_operator.store.tokens import Key
 RENEWED_SECONDS: Final = 30.0
 """Users vanish with a server that keeps them in memory only; so often it is seen that they are there."""
 
+SECRET_SECONDS: Final = 300.0
+"""A Secret can't be read: so often it is written again, should somebody have deleted it."""
+
 
 @dataclass(kw_only=True)
 class Rights:
@@ -32,7 +35,7 @@ class Rights:
     store: ArtifactStore
     clock: Callable[[], float] = time.monotonic
     _users: dict[str, tuple[tuple[str, ...], float]] = field(default_factory=dict)
-    _secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _secrets: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
     _noted: dict[str, str] = field(default_factory=dict)
 
     def grant(self, resource: Supernet | NASExperiment, *, pools: tuple[str, ...]) -> None:
@@ -73,13 +76,15 @@ class Rights:
             token=self.key.token(owner.uid),
             artifacts=self.config.artifacts.address,
         )
-        if self._secrets.get(owner.uid) == body:
+        known, now = self._secrets.get(owner.uid), self.clock()
+        if known is not None and known[0] == body and now - known[1] < SECRET_SECONDS:
             return
         try:
             self.api.create(SECRETS, owner.namespace, body)
         except Exists:
-            self.api.merge(SECRETS, owner.namespace, owner.secret, body)
-        self._secrets[owner.uid] = body
+            if self.api.merge(SECRETS, owner.namespace, owner.secret, body) is None:
+                return  # that of an owner before of this name, which just went with it: the next cycle makes ours
+        self._secrets[owner.uid] = (body, now)
 
     def _url(self, owner: Owner, *, own_user: bool) -> str:
         ca = read_text(self.config.redis.ca_file, "redis.caFile")
