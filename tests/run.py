@@ -105,6 +105,8 @@ def main(wanted: Sequence[str]) -> int:
     print("\ntier          minutes  result")
     for name, minutes, good in rows:
         print(f"{name:12}  {minutes:7.1f}  {'passed' if good else 'FAILED'}")
+    for name in sorted(TIERS.keys() - {row[0] for row in rows}):
+        print(f"{name:12}        –  not run: name it (tests/cluster/README.md says what e2e needs)")
     return 0 if all(good for _, _, good in rows) else 1
 
 

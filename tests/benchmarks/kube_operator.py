@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--idle-seconds", type=float, default=60)
     asked = parser.parse_args()
     with bench_cluster(asked.kubeconfig) as cluster, tempfile.TemporaryDirectory() as folder:
-        workloads = asked.workloads_image or Images.build(cluster).workloads
+        workloads = asked.workloads_image or Images.build(cluster.engine).workloads
         with outside_operator(cluster, Path(folder), workloads=workloads) as outside:
             bench = Bench(outside, asked)
             for name in asked.rows:

@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=50)
     asked = parser.parse_args()
     with bench_cluster(asked.kubeconfig) as cluster, tempfile.TemporaryDirectory() as folder:
-        workloads = asked.workloads_image or Images.build(cluster).workloads
+        workloads = asked.workloads_image or Images.build(cluster.engine).workloads
         with outside_operator(cluster, Path(folder), workloads=workloads) as outside:
             bench = Bench(outside, asked)
             with bench.stand_in(NAME, "measuring_builds", trials=asked.trials, parallel=asked.parallel):

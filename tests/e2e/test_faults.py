@@ -1,4 +1,4 @@
-"""What dies in mid-search comes back, and nothing is lost or counted twice."""
+"""What is taken away in mid-search comes back, and nothing is lost or counted twice."""
 
 import pytest
 
@@ -24,13 +24,13 @@ def begun(lab: Lab, name: str, trials: int) -> None:
 
 
 def kill(lab: Lab, component: str) -> None:
-    """As the kernel does when memory is short: kill -9 on the pod's first process, by its container's runtime."""
+    """Its pod is deleted without grace: another one starts at once, whatever the old one was doing."""
     pods = f"-lapp.kubernetes.io/component={component}"
     lab.cluster.kubectl("delete", "pod", "-n", OPERATOR_NAMESPACE, pods, "--grace-period=0", "--force")
 
 
 @pytest.mark.usefixtures("tiny")
-def test_the_operator_killed_in_mid_search(lab: Lab) -> None:
+def test_the_operators_pod_taken_away_in_mid_search(lab: Lab) -> None:
     begun(lab, "operator-dies", 6)
 
     kill(lab, "operator")
@@ -40,7 +40,7 @@ def test_the_operator_killed_in_mid_search(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_redis_killed_and_emptied_in_mid_search(lab: Lab) -> None:
+def test_redis_emptied_and_taken_away_in_mid_search(lab: Lab) -> None:
     begun(lab, "redis-dies", 6)
 
     lab.cluster.kubectl("exec", "-n", OPERATOR_NAMESPACE, "deploy/pfpnas-operator", "--", "python", "-c", FLUSH)
@@ -62,7 +62,7 @@ for key in client.scan_iter("pfp:v1:*"):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_the_tuner_and_a_worker_killed_in_mid_search(lab: Lab) -> None:
+def test_the_pods_of_tuner_and_worker_taken_away_in_mid_search(lab: Lab) -> None:
     begun(lab, "children-die", 6)
 
     lab.kubectl("delete", "pod", "-lpfpnas.io/name=children-die", "--grace-period=0", "--force")

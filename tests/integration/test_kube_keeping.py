@@ -366,6 +366,16 @@ def test_a_supernet_is_held_while_it_is_searched(site: Site) -> None:
     assert site.body(SUPERNETS, "tiny")["metadata"]["finalizers"] == []
 
 
+def test_a_supernet_is_held_though_the_watch_has_not_told_of_its_search_yet(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    site.start_operator()
+    site.supernet._list_users = lambda: []  # as at a start: Supernets may be told of before experiments
+    site.supernet.before()
+    site.supernet.cycle(site.now)
+    assert site.body(SUPERNETS, "tiny")["metadata"]["finalizers"] == [FINALIZER]
+
+
 def test_a_pool_that_the_namespace_may_not_use_is_said_and_left_alone(site: Site) -> None:
     body = site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]
     body["spec"]["target"]["pool"] = "secret"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pfpnas_api.kinds import Supernet, SupernetStatus, is_true
 from pfpnas_operator.driving import Hearing, StoredManifests, supernet_observed
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import SUPERNETS, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Object
 from pfpnas_operator.kube.children import ApiJobs
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.jobviews import JobRecord
@@ -168,9 +168,22 @@ class SupernetKeeper(Keeper):
         self._held = deleting and wanted
         if (FINALIZER in there) == wanted or (deleting and wanted):
             return
+        if not wanted and self._is_searched():
+            return  # the watch has not told of that search yet: at a start it may lag behind that of Supernets
         finalizers = [one for one in there if one != FINALIZER] + ([FINALIZER] if wanted else [])
         version = body["metadata"]["resourceVersion"]
         patch = {"metadata": {"uid": self.uid, "resourceVersion": version, "finalizers": finalizers}}
         found = self.parts.api.merge(SUPERNETS, self.namespace, self.name, patch)
         if found is not None:
             self.body = found
+
+    def _is_searched(self) -> bool:
+        """Whether the API server knows an experiment that searches it and has not ended."""
+        return any(_searches(body, self.name) for body in self.parts.api.list(EXPERIMENTS, self.namespace))
+
+
+def _searches(body: Object, supernet: str) -> bool:
+    conditions = (body.get("status") or {}).get("conditions", ())
+    ended = any(one["type"] in ("Succeeded", "Failed") and one["status"] == "True" for one in conditions)
+    leaving = "deletionTimestamp" in body["metadata"]
+    return body["spec"]["supernetRef"]["name"] == supernet and not ended and not leaving
