@@ -31,7 +31,7 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
     after = {trial["metadata"]["name"]: trial["spec"]["architecture"] for trial in lab.trials("paused")}
     assert len(after) == 8
     assert before.items() <= after.items()
-    assert lab.condition("nas", "paused", "Suspended")["status"] == "False"  # type: ignore[index]
+    lab.wait("nas", "paused", "Suspended", status="False", seconds=5)
 
 
 def test_a_raised_budget_takes_a_search_up_again_after_its_end(lab: Lab, tiny: str) -> None:

@@ -4,30 +4,28 @@ The decisions, the observer, the executor and the gate are the real ones; only w
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import ConnectionError
 
-from pfpnas_api.bus import Queued, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
-from pfpnas_api.messages import BuildRequest, Heartbeat, LogEntry, MeasureResult, MeasureTask, Progress, Suggestion
+from pfpnas_api.messages import BuildRequest, LogEntry, MeasureResult, MeasureTask, Suggestion
 from pfpnas_operator.driving import Executor, Observer, StoredManifests
 from pfpnas_operator.local.gate import hold_back
 from pfpnas_operator.local.records import Records
 from pfpnas_operator.reconcile import (
     Event,
     ExperimentObserved,
-    JobRequest,
-    JobView,
     Plan,
     reconcile_experiment,
     reconcile_supernet,
 )
 from support.reconcile_builders import NOW, SPACE, artifact, predictor_manifest, pretrain_manifest
-from support.world_parts import Agent, Message, Process, Stream
+from support.world_edges import Bus, Folder, Processes
+from support.world_parts import Agent, Process, Stream
 
 
 class Killed(Exception):  # noqa: N818 - reads as the state it names
@@ -95,16 +93,16 @@ class World:
         self.observer = Observer(
             records=self.records,
             manifests=StoredManifests(parts),
-            jobs=_Processes(self),
-            bus=_Bus(self),  # type: ignore[arg-type]
+            jobs=Processes(self),
+            bus=Bus(self),  # type: ignore[arg-type]
         )
         self.executor = Executor(
-            record=_Folder(self),
+            record=Folder(self),
             records=self.records,
-            jobs=_Processes(self),
+            jobs=Processes(self),
             store=parts,
-            bus=_Bus(self),  # type: ignore[arg-type]
-            blobs=_Bus(self),  # type: ignore[arg-type]
+            bus=Bus(self),  # type: ignore[arg-type]
+            blobs=Bus(self),  # type: ignore[arg-type]
             observer=self.observer,
             announce=self.events.append,
         )
@@ -274,129 +272,3 @@ def figures_of(task: MeasureTask) -> MeasureResult:
     p50 = round(rng.uniform(2, 14) * noise, 3)
     latency = {"p50": p50, "p90": p50, "mad": 0.1, "runs": 64, "reference": 2.0}
     return MeasureResult.model_validate({"task_id": task.task_id, "accuracy": accuracy, "latency": latency})
-
-
-class _Folder:
-    """Documents that outlive the operator."""
-
-    def __init__(self, world: World) -> None:
-        self._world, self.store = world, world
-
-    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        return self.write_trials(trials)
-
-    def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        for trial in trials:
-            self._write_trial(trial)
-            yield trial
-
-    def _write_trial(self, trial: Trial) -> None:
-        self._world.effect("record")
-        old = self._world.documents.get(trial.metadata.name)
-        assert old is None or not old.finished, f"{trial.metadata.name} was finished, and is written again"
-        assert old is None or old.spec == trial.spec
-        self._world.documents[trial.metadata.name] = trial
-
-    def write_supernet(self, supernet: Supernet) -> None:
-        self._world.effect("record")
-        self._world.supernet = supernet
-
-    def write_experiment(self, experiment: NASExperiment) -> None:
-        self._world.effect("record")
-        self._world.experiment = experiment
-
-
-class _Processes:
-    """Jobs as processes."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def create_all(self, requests: Sequence[JobRequest], *, now: datetime) -> None:
-        for request in requests:
-            self._world.effect("job")
-            self._world.processes.setdefault(request.name, Process(request, now))
-
-    def delete(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._world.effect("job")
-            self._world.processes.pop(name, None)
-
-    def uids(self) -> dict[str, str]:
-        return {name: process.request.document.uid for name, process in self._world.processes.items()}
-
-    def views(self, now: datetime) -> dict[str, JobView]:
-        return {name: self._view(name, process) for name, process in self._world.processes.items()}
-
-    @staticmethod
-    def _view(name: str, process: Process) -> JobView:
-        states: dict[int | None, Any] = {None: "Running", 0: "Succeeded"}
-        return JobView(
-            name=name,
-            state=states.get(process.code, "Failed"),
-            since=process.since,
-            progressed_at=process.since,
-            exit_code=process.code,
-        )
-
-
-class _Bus:
-    """The operator's bus over the world's streams."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def ensure_pool(self, pool: str) -> None:
-        pass
-
-    def ensure_experiment(self, uid: str) -> None:
-        pass
-
-    def agents(self, pool: str) -> dict[str, Heartbeat]:
-        return {name: Heartbeat(state="Idle") for name, agent in self._world.agents.items() if agent.alive}
-
-    def publish_task(self, pool: str, task: MeasureTask) -> None:
-        self._world.effect("road")
-        self._world.tasks.add(task)
-
-    def tasks(self, pool: str) -> list[tuple[Queued, Message]]:
-        return self._world.tasks.queued()
-
-    def delete_task(self, pool: str, entry: str) -> None:
-        self._world.effect("road")
-        self._world.tasks.drop(entry)
-
-    def results(self, pool: str) -> list[Received]:
-        return [Received(agent, entry, result) for (agent, entry), result in self._world.results.items()]
-
-    def delete_result(self, pool: str, received: Received) -> None:
-        self._world.effect("road")
-        self._world.results.pop((received.agent, received.entry), None)
-
-    def publish_build(self, uid: str, request: BuildRequest) -> None:
-        self._world.effect("road")
-        self._world.builds.add(request)
-
-    def builds(self, uid: str) -> list[tuple[Queued, Message]]:
-        return self._world.builds.queued()
-
-    def delete_build(self, uid: str, entry: str) -> None:
-        self._world.effect("road")
-        self._world.builds.drop(entry)
-
-    def append_log(self, uid: str, entries: Iterable[LogEntry]) -> None:
-        self._world.effect("road")
-        self._world.log.extend(entries)
-
-    def log_length(self, uid: str) -> int:
-        return len(self._world.log)
-
-    def suggestions(self, uid: str, *, after: str = "0") -> list[tuple[str, Suggestion]]:
-        return [(entry, one) for entry, one in self._world.suggestions if int(entry) > int(after)]
-
-    def progresses(self, uids: Iterable[str]) -> dict[str, Progress]:
-        return {}
-
-    def push(self, pool: str, model: Any, store: Any) -> None:
-        self._world.effect("road")
-        self._world.blobs.add(model.sha256)

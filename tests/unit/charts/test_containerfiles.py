@@ -40,8 +40,13 @@ def test_our_code_is_the_last_layer(lines: list[str]) -> None:
 def test_versions_are_those_of_the_project(lines: list[str]) -> None:
     exports = [line for line in lines if "uv export" in line]
     assert len(exports) == 1
-    pinned = [line for line in lines if "uv pip install" in line]
-    assert all("--no-deps" in line for line in pinned)
+    assert "requirements.txt" in exports[0]
+    others, ours = (
+        [line for line in lines if "uv pip install" in line and ("requirements.txt" in line) == theirs]
+        for theirs in (True, False)
+    )
+    assert (len(others), len(ours)) == (1, 1), "what others wrote, by the export; then our own members"
+    assert all("--no-deps" in line for line in (*others, *ours))
 
 
 def test_the_context_holds_sources_only() -> None:
