@@ -3,20 +3,21 @@
 from urllib.parse import quote, urlsplit, urlunsplit
 
 
-def with_login(url: str, *, user: str, password: str, ca: str | None = None) -> str:
-    """The address as one user's; in place of a user and password that it already has.
+def with_login(url: str, *, user: str | None = None, password: str | None = None, ca: str | None = None) -> str:
+    """The address as one user's.
 
     Args:
         url: redis://…, rediss://… or unix://…
-        user: Of Redis.
-        password: In plain.
+        user: Of Redis, in place of the address's own.
+        password: In plain, in place of the address's own; left out, the address keeps its login.
         ca: Certificates in PEM form, against which a TLS server is checked; only used with rediss.
     """
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    query = parts.query
+    if password is not None:
+        name, place = parts.username or "" if user is None else user, parts.netloc.rpartition("@")[2]
+        parts = parts._replace(netloc=f"{quote(name, safe='')}:{quote(password, safe='')}@{place}")
     if ca is not None and parts.scheme == "rediss":
         # In the address itself, so that one environment variable tells a pod all; redis-py checks the host's name too.
-        query = "&".join(filter(None, [query, f"ssl_ca_data={quote(ca, safe='')}"]))
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{place}", query=query))
+        query = "&".join(filter(None, [parts.query, f"ssl_ca_data={quote(ca, safe='')}"]))
+        parts = parts._replace(query=query)
+    return urlunsplit(parts)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pfpnas_api.artifacts import ArtifactStore
+from pfpnas_api.bus import with_login
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.access.rules import owner_rules, owner_user
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.kube.api import SECRETS, Api, Exists
 from pfpnas_operator.kube.config import Config, ConfigError
 from pfpnas_operator.kube.owners import Owner
-from pfpnas_operator.kube.secrets import owner_secret, redis_url
+from pfpnas_operator.kube.secrets import owner_secret
 from pfpnas_operator.store.owners import record_owner
 from pfpnas_operator.store.tokens import Key
 
@@ -90,8 +91,8 @@ class Rights:
         ca = read_text(self.config.redis.ca_file, "redis.caFile")
         if own_user:
             user = owner_user(owner.uid)
-            return redis_url(self.config.redis.url, user=user, password=self.key.password(user), ca=ca)
-        return redis_url(self.config.redis.url, password=operator_password(self.config), ca=ca)
+            return with_login(self.config.redis.url, user=user, password=self.key.password(user), ca=ca)
+        return with_login(self.config.redis.url, password=operator_password(self.config), ca=ca)
 
     def _note(self, resource: Supernet | NASExperiment) -> None:
         policy = resource.spec.deletion_policy
@@ -117,7 +118,7 @@ def operator_url(config: Config) -> str:
         ConfigError: a file that the configuration names can't be read.
     """
     ca = read_text(config.redis.ca_file, "redis.caFile")
-    return redis_url(config.redis.url, password=operator_password(config), ca=ca)
+    return with_login(config.redis.url, password=operator_password(config), ca=ca)
 
 
 def read_text(path: Any, field_name: str) -> str | None:
