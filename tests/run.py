@@ -1,11 +1,13 @@
 """All checks and tests, tier by tier: `python tests/run.py [TIER …]`. Prints the minutes each took.
 
 Tiers: lint (ruff, mypy, import-linter, generated CRDs), unit (pure, fast), integration (real Redis, real processes),
-e2e (a real Kubernetes; tests/cluster/README.md says which, and skips with the reason where there is none; only when it
-is named, as in `python tests/run.py lint unit integration e2e`).
+e2e (a real Kubernetes; tests/cluster/README.md says which, and skips with the reason where there is none).
+
+In CI (`CI=true`, as root) the Debian packages that tests call are installed first.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from cluster import packages
+from cluster.provider import choose, what_kind_lacks
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
@@ -31,8 +36,7 @@ TIERS: dict[str, list[list[str]]] = {
     "e2e": [[PYTHON, "-m", "pytest", "tests/e2e"]],
 }
 
-
-DEFAULT = ("lint", "unit", "integration")
+IN_CI = os.environ.get("CI") == "true"
 
 
 def run_tier(name: str) -> bool:
@@ -53,7 +57,7 @@ class Preparation:
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process writes
         command = ["nice", "-n", "19", PYTHON, "tests/cluster/up.py", "prepare"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=self._log, start_new_session=True)
 
     def wait(self) -> None:
         """Until it is done; prints what it took."""
@@ -62,17 +66,16 @@ class Preparation:
         print(f"prepared beside the other tiers:\n{self._log.read()}", flush=True)
 
     def stop(self) -> None:
-        """End it, if it still runs."""
+        """End it and the builds it started, if it still runs."""
         if self._process.poll() is None:
-            self._process.terminate()
+            os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait()
 
 
 @contextmanager
 def preparation(names: Sequence[str]) -> Iterator[Preparation | None]:
-    """The preparation of the e2e tier, where it follows another and a cluster of this machine's processes is wanted."""
-    local = os.environ.get("PFPNAS_E2E", "local" if os.environ.get("CI") == "true" else "") == "local"
-    if "e2e" not in names[1:] or not local or os.geteuid() != 0:
+    """The preparation of the e2e tier, where it follows another and runs on a cluster of this machine's processes."""
+    if "e2e" not in names[1:] or not _is_local():
         yield None
         return
     prepared = Preparation()
@@ -80,6 +83,10 @@ def preparation(names: Sequence[str]) -> Iterator[Preparation | None]:
         yield prepared
     finally:
         prepared.stop()
+
+
+def _is_local() -> bool:
+    return choose(os.environ, is_root=os.geteuid() == 0, kind_lacks=what_kind_lacks).provider == "local"
 
 
 def run_tiers(names: Sequence[str]) -> list[tuple[str, float, bool]]:
@@ -101,12 +108,14 @@ def main(wanted: Sequence[str]) -> int:
     if unknown:
         print(f"unknown tier {', '.join(unknown)}: there are {', '.join(TIERS)}", file=sys.stderr)
         return 2
-    rows = run_tiers(wanted or DEFAULT)
+    if IN_CI and os.geteuid() == 0:
+        packages.install_missing(packages.TESTS)
+    rows = run_tiers(wanted or list(TIERS))
     print("\ntier          minutes  result")
     for name, minutes, good in rows:
         print(f"{name:12}  {minutes:7.1f}  {'passed' if good else 'FAILED'}")
     for name in sorted(TIERS.keys() - {row[0] for row in rows}):
-        print(f"{name:12}        –  not run: name it (tests/cluster/README.md says what e2e needs)")
+        print(f"{name:12}        –  not asked for")
     return 0 if all(good for _, _, good in rows) else 1
 
 

@@ -1,14 +1,14 @@
-"""Debian packages of the local cluster, installed when they are missing."""
+"""Debian packages of the local cluster, and of all tests in CI, installed when they are missing."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.progress import phase
 from cluster.shell import CommandError, run
 
-PROGRAMS = {
+CLUSTER = {
     "etcd": "etcd-server",
     "containerd": "containerd",
     "runc": "runc",
@@ -25,6 +25,16 @@ PROGRAMS = {
 }
 """Program → the package that brings it."""
 
+TESTS = {
+    "redis-server": "redis-server",
+    "openssl": "openssl",
+    "curl": "curl",
+    "gcc": "gcc",
+    "git": "git",
+    "systemd-analyze": "systemd",
+}
+"""What tests of the other tiers call; where it is missing, and CI isn't set, they skip or say so."""
+
 FILES = {"cni/bridge": "containernetworking-plugins", "*/libc.a": "libc6-dev"}
 """Pattern below /usr/lib → package; the second lies in a folder named after the architecture."""
 
@@ -32,19 +42,19 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks this program whether a package may start its service; 101 means no."""
 
 
-def missing() -> list[str]:
-    """Packages whose program or file isn't there."""
-    programs = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    return programs + [package for pattern, package in FILES.items() if not any(Path("/usr/lib").glob(pattern))]
+def missing(programs: Mapping[str, str]) -> list[str]:
+    """Packages of these programs, and of the files that all need, that aren't there."""
+    lacking = [package for program, package in programs.items() if shutil.which(program) is None]
+    return lacking + [package for pattern, package in FILES.items() if not any(Path("/usr/lib").glob(pattern))]
 
 
-def install_missing() -> None:
+def install_missing(programs: Mapping[str, str] = CLUSTER) -> None:
     """Install what is missing, without starting any service.
 
     Raises:
         CommandError: apt-get failed, with its words.
     """
-    wanted = missing()
+    wanted = missing(programs)
     if not wanted:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

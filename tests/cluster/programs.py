@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster.progress import phase
 from cluster.settings import CACHE, GO_PROGRAMS, HERE, KUBERNETES
-from cluster.shell import run
+from cluster.shell import CommandError, run
 
 BIN = CACHE / "bin"
 """Links to the current builds; may be put on a developer's PATH."""
@@ -77,14 +77,21 @@ def _build_kubernetes(folder: Path) -> None:
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     fields = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
     flags = " ".join(f"-X k8s.io/component-base/version.{field}={value}" for field, value in fields.items())
-    command = ("go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", folder / "kubernetes", ".")
+    command = (_go(), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", folder / "kubernetes", ".")
     run(*command, cwd=HERE, env={"CGO_ENABLED": "0"}, timeout_seconds=BUILD_SECONDS)
 
 
 def _install(module: str, folder: Path) -> None:
     # Outside any module, as `go install` takes versions only there.
     run(
-        "go", "install", "-trimpath", "-ldflags", "-s -w", module,
+        _go(), "install", "-trimpath", "-ldflags", "-s -w", module,
         cwd=folder, env={"CGO_ENABLED": "0", "GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"},
         timeout_seconds=BUILD_SECONDS,
     )  # fmt: skip
+
+
+def _go() -> str:
+    found = shutil.which("go")
+    if found is None:
+        raise CommandError("there is no `go` (1.24 or newer) on PATH: it builds Kubernetes and helm")
+    return found
