@@ -65,6 +65,23 @@
 {{- .Values.artifacts.external.url | default (printf "http://%s-artifacts.%s.svc:8080" (include "pfpnas.fullname" .) .Release.Namespace) -}}
 {{- end }}
 
+{{/* Not empty when cert-manager makes the certificate of the chart's own Redis. */}}
+{{- define "pfpnas.redisIssuer" -}}
+{{- if and (include "pfpnas.ownRedis" .) .Values.redis.tls.enabled (not .Values.redis.tls.existingSecret) }}yes{{ end -}}
+{{- end }}
+
+{{- define "pfpnas.agentHost" -}}
+{{- (urlParse (include "pfpnas.agentUrl" .)).hostname -}}
+{{- end }}
+
+{{/* Not empty when the certificate has the name under which agents find Redis; a wildcard stands for one label. */}}
+{{- define "pfpnas.certified" -}}
+{{- $host := include "pfpnas.agentHost" . -}}
+{{- $service := include "pfpnas.redisHost" . -}}
+{{- $names := concat (list $service (printf "%s.cluster.local" $service)) .Values.redis.tls.dnsNames -}}
+{{- if or (has $host $names) (has (regexReplaceAll "^[^.]+" $host "*") $names) }}yes{{ end -}}
+{{- end }}
+
 {{/* Values that are each right and wrong together: one message that names them. */}}
 {{- define "pfpnas.checked" -}}
 {{- $redis := .Values.redis -}}
@@ -73,6 +90,15 @@
 {{- end -}}
 {{- if and $redis.tls.enabled (include "pfpnas.ownRedis" .) (not (or $redis.tls.existingSecret $redis.tls.issuer.name)) -}}
 {{- fail "redis.tls.enabled needs redis.tls.existingSecret (keys tls.crt, tls.key, ca.crt) or redis.tls.issuer.name (of cert-manager)" -}}
+{{- end -}}
+{{- if and $redis.tls.enabled (include "pfpnas.ownRedis" .) (hasPrefix "redis://" $redis.agents.url) -}}
+{{- fail (printf "redis.agents.url is %s, and with redis.tls.enabled Redis speaks TLS only: write rediss://" $redis.agents.url) -}}
+{{- end -}}
+{{- if and (include "pfpnas.redisIssuer" .) $redis.agents.url (not (include "pfpnas.certified" .)) -}}
+{{- fail (printf "redis.tls.dnsNames lacks %s, the host of redis.agents.url: agents would refuse the certificate" (include "pfpnas.agentHost" .)) -}}
+{{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.metricsFrom is empty: with metrics.serviceMonitor.enabled name the peers that may scrape, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or Prometheus would be denied" -}}
 {{- end -}}
 {{- if and $redis.agents.service.enabled (not $redis.agents.service.sourceRanges) -}}
 {{- fail "redis.agents.service.sourceRanges is empty: name the networks that agents connect from, such as 203.0.113.0/24" -}}

@@ -1,4 +1,5 @@
-{{/* What the operator may do in a namespace that it watches, verb by verb. Secrets it can make and change, never read. */}}
+{{/* What the operator may do in a namespace that it watches, verb by verb. It neither lists nor gets Secrets. Yet whoever may patch
+     one is answered with all of it: that verb lets the operator's token see a Secret whose name it knows. */}}
 {{- define "pfpnas.rules" -}}
 - apiGroups: [pfpnas.io]
   resources: [supernets, nasexperiments, trials]
@@ -15,7 +16,7 @@
   verbs: [patch]
 # Owners of children that block their deletion, where the cluster checks who may say so.
 - apiGroups: [pfpnas.io]
-  resources: [supernets/finalizers, nasexperiments/finalizers, trials/finalizers]
+  resources: [supernets/finalizers, nasexperiments/finalizers]
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]

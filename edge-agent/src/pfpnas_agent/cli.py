@@ -180,7 +180,7 @@ def export(
     """Write the deployable model: the candidate's backbone and a head fitted here, in one ONNX file.
 
     Input 'images' as the candidate's, output 'logits' for this data set's own classes. The head is fitted to the
-    training split only, so that the accuracy measured before is this file's. Needs the extra: pfpnas-agent[export].
+    training split only, so that the accuracy measured before is this file's. Needs the package onnx.
     """
     from pfpnas_agent import export as exporting  # noqa: PLC0415
     from pfpnas_agent.datasets import DataError  # noqa: PLC0415

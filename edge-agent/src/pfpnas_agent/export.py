@@ -66,7 +66,7 @@ def _onnx() -> Any:
     try:
         import onnx  # noqa: PLC0415 - the extra [export]; no measurement needs it
     except ImportError as e:
-        raise ExportError("export needs the onnx package: pip install 'pfpnas-agent[export]'") from e
+        raise ExportError("export needs the onnx package: pip install onnx") from e
     return onnx
 
 

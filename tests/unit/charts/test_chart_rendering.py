@@ -146,6 +146,8 @@ def test_the_agent_can_read_its_file(rendering: Rendering, tmp_path: Path) -> No
     assert daemons["spec"]["updateStrategy"] == {"type": "OnDelete"}
 
 
+ISSUED = ("redis.tls.enabled=true", "redis.tls.issuer.name=authority")
+
 WRONG = [
     ("pfpnas", ("replicas=3",), "replicas"),
     ("pfpnas", ("redis.password=x",), "password"),
@@ -156,6 +158,9 @@ WRONG = [
     ("pfpnas", ("redis.external.url=redis://x",), "redis.external.existingSecret"),
     ("pfpnas", ("redis.agents.service.enabled=true",), "redis.agents.service.sourceRanges"),
     ("pfpnas", ("redis.agents.service.enabled=true", "redis.agents.service.sourceRanges={1.2.3.0/24}"), "agents.url"),
+    ("pfpnas", ("metrics.serviceMonitor.enabled=true",), "networkPolicy.metricsFrom"),
+    ("pfpnas", ("redis.tls.enabled=true", "redis.tls.existingSecret=t", "redis.agents.url=redis://r"), "rediss://"),
+    ("pfpnas", (*ISSUED, "redis.agents.url=rediss://redis.example.org:6379/0"), "redis.tls.dnsNames lacks"),
     ("pfpnas-crds", ("kept=true",), "kept"),
     ("pfpnas-edge-agent", (), "pool is missing"),
     ("pfpnas-edge-agent", ("pool=p",), "join.existingSecret is missing"),
@@ -168,6 +173,12 @@ WRONG = [
 @pytest.mark.parametrize(("chart", "sets", "named"), WRONG, ids=lambda one: one if isinstance(one, str) else None)
 def test_values_that_can_not_be_are_refused_by_name(chart: str, sets: tuple[str, ...], named: str) -> None:
     assert named in refusal(Rendering(name="wrong", chart=chart, sets=sets))
+
+
+@pytest.mark.parametrize("name", ["redis.example.org", "*.example.org"])
+def test_a_certificate_may_name_the_agents_address_or_all_beside_it(name: str) -> None:
+    sets = (*ISSUED, "redis.agents.url=rediss://redis.example.org:6379/0", f"redis.tls.dnsNames={{{name}}}")
+    assert refusal(Rendering(name="right", chart="pfpnas", sets=sets)) == ""
 
 
 @pytest.mark.parametrize("chart", ALL_CHARTS)
@@ -217,10 +228,23 @@ def test_the_notes_say_what_to_do_next(rendering: Rendering, tmp_path: Path) -> 
     assert ("No pool is open" in text) == (rendering.name in ("default", "external"))
 
 
-def test_a_changed_configuration_restarts_the_operator_alone() -> None:
-    before = pods(rendered(BY_NAME["default"]))
-    after = pods(rendered(replace(BY_NAME["default"], sets=("pools.p={a}",))))
-    assert [name for name in before if before[name] != after[name]] == ["Deployment/pfpnas-operator"]
+@_named(OF_PFPNAS)
+def test_the_notes_say_which_authority_can_sign(rendering: Rendering, tmp_path: Path) -> None:
+    """A public one can't: it signs no name of a Service, and every certificate of the chart has some."""
+    certificates = of_kind(rendered(rendering), "Certificate")
+    assert all(any(".svc" in name for name in one["spec"]["dnsNames"]) for one in certificates)
+    assert ("authority of your own" in notes(rendering, tmp_path)) == bool(certificates)
+
+
+@pytest.mark.parametrize("name", ["everything", "external"])
+@pytest.mark.parametrize("changed", ["pools.p={a}", "redis.tls.ca=ANOTHER", "redis.external.ca=ANOTHER"])
+def test_what_the_operator_reads_at_its_start_restarts_it_alone(name: str, changed: str) -> None:
+    """The authority that is meant is the external Redis' own where there is one, else the chart's."""
+    means_nothing = {"everything": "redis.external.ca", "external": "redis.tls.ca"}[name] in changed
+    rendering = BY_NAME[name]
+    before, after = (pods(rendered(one)) for one in (rendering, replace(rendering, sets=(*rendering.sets, changed))))
+    restarted = [one for one in before if before[one] != after[one]]
+    assert restarted == ([] if means_nothing else [one for one in before if one.endswith("-operator")])
 
 
 def test_nothing_of_a_password_is_rendered_but_its_secret() -> None:
