@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def regressors(labels: list[Label], matrix: GeneMatrix, *, repeats: int) -> None
     """One row a candidate for the latency."""
     for candidate in candidates(LABELS, public=False):
         predictors = of_candidate(labels, candidate)
-        seconds = medians({"own": lambda p=predictors: p.predict(matrix)}, repeats=repeats)["own"]
+        seconds = medians({"own": partial(predictors.predict, matrix)}, repeats=repeats)["own"]
         target = NETWORK_RATE if candidate.regressor == "perceptron 3x400" else None
         rate_row(f"predictor: {candidate.regressor} on {candidate.code}, 1 thread", seconds, len(matrix), target)
 
@@ -163,8 +164,8 @@ def chosen(labels: list[Label], public: AccuracyPredictor, matrix: GeneMatrix, *
         spent = time.perf_counter() - start
         words = ", ".join(f"{metric}: {one.regressor} on {one.code}" for metric, one in predictors.choice.metrics)
         runs: dict[str, Run] = {
-            "predict": lambda p=predictors: p.predict(matrix),
-            "refit": lambda p=predictors, t=told: fit(SPACE, t, public=public, seed=0, choice=p.choice),
+            "predict": partial(predictors.predict, matrix),
+            "refit": partial(fit, SPACE, told, public=public, seed=0, choice=predictors.choice),
         }
         seconds = medians(runs, repeats=repeats)
         rate_row(f"predictor: chosen for {name} ({words}), 1 thread", seconds["predict"], len(matrix), target)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -22,6 +22,8 @@ from support.agent_models import pushed, tiny_model
 
 POOL = "bench"
 WAIT_SECONDS = 60.0
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -152,7 +154,7 @@ def agent_process(
         process.end()
 
 
-def eventually(look: Callable[[], Any], what: str, shown: Callable[[], str] = lambda: "") -> Any:
+def eventually(look: Callable[[], Found | None], what: str, shown: Callable[[], str] = lambda: "") -> Found:
     """Look again and again until there is something."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:

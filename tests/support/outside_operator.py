@@ -230,7 +230,7 @@ def outside_operator(cluster: Cluster, folder: Path, *, workloads: str) -> Itera
     nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
     address = next(a["address"] for a in nodes[0]["status"]["addresses"] if a["type"] == "InternalIP")
     # Not by KUBECONFIG, which the library reads when it is imported.
-    connection = config.new_client_from_config(config_file=str(cluster.kubeconfig))
+    connection = config.new_client_from_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     with cluster.namespace("bench") as namespace:
         outside = Outside(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.kinds import ArtifactRef, SearchSpaceSpec, Supernet
 from pfpnas_workloads import nets
 from pfpnas_workloads.prediction import AccuracyPredictor
@@ -19,7 +19,7 @@ HIDDEN = (400, 400, 400)
 """The usual size of a predictor."""
 
 
-def ready_supernet(store: FolderStore, spec: SearchSpaceSpec, *, name: str = "tiny-net", seed: int = 0) -> Supernet:
+def ready_supernet(store: ArtifactStore, spec: SearchSpaceSpec, *, name: str = "tiny-net", seed: int = 0) -> Supernet:
     """The document, and its artifacts in the store; what is measured of its nets is real, but for the accuracy."""
     space = spec.space(classes=10)
     generator = torch.Generator().manual_seed(seed)

@@ -212,7 +212,7 @@ def make_finalist(trial: Trial, **fields: Any) -> Finalist:
 
 
 def make_job(
-    name: str, state: str = "Running", *, age: float = 1.0, quiet: float | None = None, **fields: Any
+    name: str, state: Any = "Running", *, age: float = 1.0, quiet: float | None = None, **fields: Any
 ) -> JobView:
     """A Job started `age` seconds ago, that last said something `quiet` seconds ago."""
     said = NOW - seconds(age if quiet is None else quiet)
@@ -264,7 +264,7 @@ def task_id_of(experiment: NASExperiment, trial: Trial) -> str:
     return measure_task(experiment, trial.status.artifact, experiment.status.reference).task_id
 
 
-def make_lease(state: str = "Claimed", *, age: float = 1.0, entry: str = "1-0", consumer: str = "agent-1") -> Lease:
+def make_lease(state: Any = "Claimed", *, age: float = 1.0, entry: str = "1-0", consumer: str = "agent-1") -> Lease:
     holder = consumer if state == "Claimed" else None
     return Lease(entry=entry, state=state, since=NOW - seconds(age), consumer=holder)
 

@@ -34,10 +34,14 @@ class SeenTrials:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
 
+    def any_began(self) -> bool:
+        """Whether one was seen."""
+        return bool(self.began)
+
     def _look(self) -> None:
         while not self._stop.is_set():
             try:
-                stream = watch.Watch().stream(
+                stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
                     self._custom.list_namespaced_custom_object,
                     GROUP,
                     VERSION,

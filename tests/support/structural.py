@@ -11,7 +11,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "object": dict,
     "array": list,
     "string": str,
