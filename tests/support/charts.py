@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -91,15 +92,17 @@ def kube_score() -> str:
 def checkov() -> str:
     """checkov; in CI it is installed (seconds, once)."""
     place = CACHE / "programs" / f"checkov-{CHECKOV}"
-    program = place / "bin" / "checkov"
-    if not program.exists():
-        if not os.environ.get("CI"):
-            pytest.skip(f"checkov is not in {place}, and CI is not set, where it would be installed")
-        uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")  # `uv run` says where it is
-        run(uv, "venv", "--quiet", "--clear", "--python", "3.11", place, timeout_seconds=300)
-        # Not in the checkout, whose versions would be asked for.
-        run(uv, "pip", "install", "--quiet", "--python", place, f"checkov=={CHECKOV}", cwd=place, timeout_seconds=600)
-    return str(program)
+    if not place.exists() and not os.environ.get("CI"):
+        pytest.skip(f"checkov is not in {place}, and CI is not set, where it would be installed")
+    programs.once(place / "pyvenv.cfg", _install_checkov)
+    return str(place / "bin" / "checkov")
+
+
+def _install_checkov(folder: Path) -> None:
+    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")  # `uv run` says where it is
+    run(uv, "venv", "--quiet", "--clear", "--relocatable", "--python", sys.executable, folder, timeout_seconds=300)
+    # Not in the checkout, whose versions would be asked for.
+    run(uv, "pip", "install", "--quiet", "--python", folder, f"checkov=={CHECKOV}", cwd=folder, timeout_seconds=600)
 
 
 def rendered(rendering: Rendering) -> list[Document]:

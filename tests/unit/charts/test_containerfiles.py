@@ -49,6 +49,16 @@ def test_versions_are_those_of_the_project(lines: list[str]) -> None:
     assert all("--no-deps" in line for line in (*others, *ours))
 
 
+def test_the_tool_is_of_one_exact_version() -> None:
+    """What is installed from an index without the export's versions: uv alone, and the same in all three."""
+    installed = {word for folder in FOLDERS for line in _lines(folder) if "pip install --quiet --no-cache-dir" in line
+                 for word in line.split() if "uv" in word and "/" not in word}  # fmt: skip
+    assert installed == {'"uv==${UV}"'}
+    versions = {line for folder in FOLDERS for line in _lines(folder) if line.startswith("ARG UV=")}
+    assert len(versions) == 1
+    assert re.fullmatch(r"ARG UV=\d+\.\d+\.\d+", versions.pop())
+
+
 def test_the_context_holds_sources_only() -> None:
     ignored = (ROOT / ".containerignore").read_text().splitlines()
     assert ignored[1] == "*"
