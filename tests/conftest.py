@@ -4,9 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from pfpnas_api.bus import connect
 from support.redis_server import RedisServer, redis_server
+
+# A busy machine is slow: that says nothing of what is tested. In CI this stands on Hypothesis' own profile, which draws
+# the same examples each time.
+settings.register_profile(
+    "untimed", settings.default, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pfpnas_api.spaces import SearchSpace, cost, sample_matrix, to_architectures
@@ -16,7 +16,6 @@ def sample(space: SearchSpace, count: int, seed: int = 0) -> np.ndarray:
     return sample_matrix(space, count, rng=np.random.default_rng(seed))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_one_hot_says_every_active_choice_and_no_other(seed: int) -> None:
     matrix = sample(SPACE, 3, seed)

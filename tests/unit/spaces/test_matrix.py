@@ -44,7 +44,7 @@ def matrix_of(space: SearchSpace, seed: int, count: int = 5) -> np.ndarray:
     return sample_matrix(space, count, rng=np.random.default_rng(seed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spaces(), seeds)
 def test_rows_are_the_genes_of_their_architectures(space: SearchSpace, seed: int) -> None:
     matrix = matrix_of(space, seed)
@@ -55,7 +55,7 @@ def test_rows_are_the_genes_of_their_architectures(space: SearchSpace, seed: int
     assert matrix.dtype == np.int8
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spaces(), seeds)
 def test_costs_are_those_of_each_architecture(space: SearchSpace, seed: int) -> None:
     matrix = matrix_of(space, seed)
