@@ -76,6 +76,7 @@ def use_operator_bus(bus: OperatorBus) -> set[str]:
     bus.agents(POOL)
     bus.results(POOL)
     bus.delete_result(POOL, Received(agent="lab", entry="1-1", result=None))
+    bus.delete_chunks(POOL, ArtifactRef(sha256=DIGEST, size=3))
     assert bus.log_length(UID) == len(bus.log(UID)) == 1
     bus.suggestions(UID)
     bus.progress(f"{UID}-tune")
@@ -85,7 +86,7 @@ def use_operator_bus(bus: OperatorBus) -> set[str]:
     return {
         *("ensure_pool", "ensure_experiment", "publish_task", "publish_build", "append_log", "tasks", "delete_task"),
         *("builds", "delete_build", "agents", "results", "delete_result", "log_length", "log", "suggestions"),
-        *("progress", "progresses", "wait_for_bell", "forget"),
+        *("delete_chunks", "progress", "progresses", "wait_for_bell", "forget"),
     }
 
 

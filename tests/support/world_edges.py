@@ -135,6 +135,10 @@ class Bus:
     def progresses(self, uids: Iterable[str]) -> dict[str, Progress]:
         return {}
 
+    def delete_chunks(self, pool: str, model: Any) -> None:
+        self._world.effect("road")
+        self._world.blobs.discard(model.sha256)
+
     def push(self, pool: str, model: Any, store: Any) -> None:
         self._world.effect("road")
         self._world.blobs.add(model.sha256)

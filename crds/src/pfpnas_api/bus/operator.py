@@ -17,6 +17,7 @@ from pfpnas_api.bus.connection import (
     is_missing_group,
     text,
 )
+from pfpnas_api.kinds.common import ArtifactRef
 from pfpnas_api.messages import (
     Bell,
     BuildRequest,
@@ -26,6 +27,7 @@ from pfpnas_api.messages import (
     MeasureTask,
     Message,
     MessageError,
+    ModelRef,
     Progress,
     Suggestion,
 )
@@ -107,6 +109,11 @@ class OperatorBus:
     def delete_result(self, pool: str, received: Received) -> None:
         """Forget a result, after the status that holds it was written."""
         self._client.xdel(keys.results(pool, received.agent), received.entry)
+
+    def delete_chunks(self, pool: str, artifact: ArtifactRef) -> None:
+        """Take a candidate away that nobody measures any more; an agent that asks for it all the same says so."""
+        chunks = ModelRef.of(artifact).chunks
+        self._client.delete(*(keys.blob(pool, artifact.sha256, chunk) for chunk in range(chunks)))
 
     # -- builds ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import OperatorBus, Received, WorkloadBus
-from pfpnas_api.kinds import NASExperimentStatus, SupernetStatus
+from pfpnas_api.kinds import NASExperimentStatus, SupernetStatus, Trial
+from pfpnas_operator.driving.chunks import drop_finished, push_wanted
 from pfpnas_operator.driving.observer import Observer
 from pfpnas_operator.driving.protocols import Jobs, Record
 from pfpnas_operator.driving.records import Records
@@ -28,7 +29,7 @@ class Executor:
 
     def carry_out(self, plan: Plan, *, now: datetime) -> None:
         """Everything the plan asks for."""
-        self._record(plan)
+        finished = self._record(plan)
         for uid in plan.forget:
             self.store.delete_ref(uid)
         for event in plan.events:
@@ -37,16 +38,21 @@ class Executor:
         self.jobs.delete(plan.delete_jobs)
         self.jobs.create_all(plan.create_jobs, now=now)
         self._road(plan, now)
+        drop_finished(plan, finished, self.records, self.bus)
 
-    def _record(self, plan: Plan) -> None:
+    def _record(self, plan: Plan) -> list[Trial]:
+        """Write the documents; the trials that have just finished."""
         for trial in self.record.create_trials(plan.create_trials):
             self.records.put(trial)
         changed = [
             self.records.active[name].model_copy(update={"status": status})
             for name, status in plan.trial_status.items()
         ]
+        finished = []
         for trial in self.record.write_trials(changed):
             self.records.put(trial)
+            if trial.finished:
+                finished.append(trial)
         if isinstance(plan.status, SupernetStatus):
             assert self.records.supernet is not None
             supernet = self.records.supernet.model_copy(update={"status": plan.status})
@@ -56,6 +62,7 @@ class Executor:
             experiment = self.records.experiment.model_copy(update={"status": plan.status})
             self.record.write_experiment(experiment)
             self.records.experiment = experiment
+        return finished
 
     def _road(self, plan: Plan, now: datetime) -> None:
         experiment = self.records.experiment
@@ -71,7 +78,6 @@ class Executor:
             self.observer.road.note_log(plan.log, plan.told, now=now)
         for request in plan.builds:
             self.bus.publish_build(uid, request)
-        for artifact in plan.push:
-            self.blobs.push(pool, artifact, self.store)
+        push_wanted(plan, self.blobs, self.store, pool=pool)
         for task in plan.tasks:
             self.bus.publish_task(pool, task)

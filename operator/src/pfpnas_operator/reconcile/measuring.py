@@ -226,7 +226,7 @@ def _refused(
     passing = reason in RETRY_REASONS or reason == "BlobMissing"
     if passing and attempts + 1 < MOST_ATTEMPTS:
         if reason == "BlobMissing":
-            plan.push.extend(artifact for artifact in _artifacts(task) if artifact not in plan.push)
+            plan.push.extend(artifact for artifact in artifacts_of(task) if artifact not in plan.push)
         _issue(task, plan)
         return Waiting(state="Queued", attempts=attempts + 1)
     return MeasureFailed(
@@ -236,5 +236,6 @@ def _refused(
     )
 
 
-def _artifacts(task: MeasureTask) -> list[ArtifactRef]:
+def artifacts_of(task: MeasureTask) -> list[ArtifactRef]:
+    """What an agent fetches for a task: the candidate and the reference."""
     return [ArtifactRef(sha256=m.sha256, size=m.size) for m in (task.model, task.reference) if m is not None]
