@@ -5,6 +5,7 @@ The API server's objects lie in memory here; tests/e2e has a real one.
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from pfpnas_operator.store.tokens import Key
 from support.instant_work import figures
 from support.kube_parts import CONFIG
 from support.kube_server import ObjectServer
-from support.reconcile_builders import SPEC, architecture, predictor_manifest, pretrain_manifest
+from support.reconcile_builders import SPEC, architecture, condition, predictor_manifest, pretrain_manifest
 from support.redis_server import redis_server
 
 NAMESPACE, POOL = "team-a", "dev"
@@ -84,8 +85,8 @@ class Site:
             calls=self.calls,
         )
 
-    def _apply(self, place: Any, kind: str, name: str, spec: dict[str, Any]) -> Object:
-        body = {"apiVersion": "pfpnas.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    def _apply(self, place: Any, kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> Object:
+        body = {"apiVersion": "pfpnas.io/v1alpha1", "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
         return self.server.create(place, NAMESPACE, body)
 
     def apply_experiment(self, *, trials: int = 6) -> Object:
@@ -98,9 +99,9 @@ class Site:
         }
         return self._apply(EXPERIMENTS, "NASExperiment", "search", spec)
 
-    def apply_trial(self, name: str, number: int, experiment: str = "search") -> Object:
-        spec = {"experimentRef": {"name": experiment}, "architecture": architecture(number)}
-        return self._apply(TRIALS, "Trial", name, spec)
+    def apply_trial(self, name: str, number: int, *, labels: dict[str, str] | None = None) -> Object:
+        spec = {"experimentRef": {"name": "search"}, "architecture": architecture(number)}
+        return self._apply(TRIALS, "Trial", name, spec, labels=labels or {})
 
     # -- the operator ------------------------------------------------------------------------------------------
 
@@ -128,6 +129,10 @@ class Site:
         found = self.server.get(place, NAMESPACE, name)
         assert found is not None
         return found
+
+    def tell(self, trial: Object, *, deleted: bool = False) -> None:
+        """What the watch tells of a trial."""
+        self.experiment.trial_told(trial["metadata"]["name"], trial["metadata"]["uid"], deleted=deleted)
 
     def jobs_of(self, uid: str) -> dict[str, JobRecord]:
         bodies = self.server.list(JOBS, NAMESPACE, labels=f"{LABEL_OWNER}={uid}")
@@ -278,7 +283,7 @@ def test_what_was_written_is_remembered_though_redis_went_away_after_it(
 def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -> None:
     while not site.trials():
         site.step()
-    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+    site.tell(site.apply_trial("by-hand", 40))
     site.until("Succeeded")
     assert site.count("succeeded") == 7
     body = site.body(TRIALS, "by-hand")
@@ -288,7 +293,7 @@ def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -
 
 def test_a_trial_by_hand_after_the_end_is_measured_too(site: Site) -> None:
     site.until("Succeeded")
-    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+    site.tell(site.apply_trial("by-hand", 40))
     site.step()
     site.until("Succeeded")
     assert site.count("succeeded") == 7
@@ -297,7 +302,7 @@ def test_a_trial_by_hand_after_the_end_is_measured_too(site: Site) -> None:
 def test_a_trial_by_hand_is_not_lost_when_the_api_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     while not site.trials():
         site.step()
-    site.experiment.trial_told(site.apply_trial("by-hand", 40), deleted=False)
+    site.tell(site.apply_trial("by-hand", 40))
 
     def away(*_: Any, **__: Any) -> Object:
         raise ApiAway(503, "NoAnswer", "away")
@@ -310,9 +315,47 @@ def test_a_trial_by_hand_is_not_lost_when_the_api_is_away(site: Site, monkeypatc
     assert site.body(TRIALS, "by-hand")["status"]["score"] > 0
 
 
+def test_a_trial_by_hand_that_was_copied_with_its_labels_is_adopted_too(site: Site) -> None:
+    while not site.trials():
+        site.step()
+    site.tell(site.apply_trial("by-hand", 40))
+    site.until("Succeeded")
+    copied = site.apply_trial("copied", 41, labels=site.body(TRIALS, "by-hand")["metadata"]["labels"])
+    site.tell(copied)
+    site.step()
+    site.until("Succeeded")
+    assert site.body(TRIALS, "copied")["status"]["score"] > 0
+    assert site.count("succeeded") == 8
+
+
+def test_a_trial_that_somebody_elses_controller_made_is_adopted_beside_it(site: Site) -> None:
+    made = site.apply_trial("by-hand", 40)
+    theirs = {"apiVersion": "example/v1", "kind": "Plan", "name": "plan", "uid": "theirs", "controller": True}
+    site.server.objects[TRIALS.plural, NAMESPACE, "by-hand"]["metadata"]["ownerReferences"] = [theirs]
+    site.tell(made)
+    site.until("Succeeded")
+    owners = site.body(TRIALS, "by-hand")["metadata"]["ownerReferences"]
+    assert [(owner["uid"], owner["controller"]) for owner in owners] == [
+        ("theirs", True),
+        (site.experiment.uid, False),
+    ]
+    assert site.body(TRIALS, "by-hand")["status"]["score"] > 0
+
+
+@pytest.mark.parametrize("name", ["by-hand", "search-00002"])
+def test_the_figures_of_an_experiment_that_is_gone_stay_as_they_are(site: Site, name: str) -> None:
+    kept = site.server.objects[TRIALS.plural, NAMESPACE, site.apply_trial(name, 40)["metadata"]["name"]]
+    kept["status"] = {"conditions": [condition("Succeeded", "Scored").document()], "score": 0.5}
+    before = copy.deepcopy(kept)
+    site.tell(kept)
+    site.until("Succeeded")
+    assert site.body(TRIALS, name) == before
+    assert site.count("succeeded") == 6
+
+
 def test_a_trial_under_a_name_of_the_searchs_own_is_left_alone(site: Site) -> None:
     claimed = site.apply_trial("search-00002", 40)
-    site.experiment.trial_told(claimed, deleted=False)
+    site.tell(claimed)
     site.until("Succeeded")
     assert "score" not in site.body(TRIALS, "search-00002").get("status", {})
     assert site.count("succeeded") == 6
@@ -323,7 +366,7 @@ def test_a_finished_trial_that_is_deleted_is_made_up_for(site: Site, name: str) 
     site.until("Succeeded")
     gone = site.body(TRIALS, name)
     site.server.delete(TRIALS, NAMESPACE, name)
-    site.experiment.trial_told(gone, deleted=True)
+    site.tell(gone, deleted=True)
     site.step()
     site.until("Succeeded")
     assert len(site.trials()) == site.count("succeeded") == 6

@@ -38,8 +38,9 @@ class Keeper:
     def users_changed(self) -> None:
         self.heard.append("users")
 
-    def trial_told(self, body: Object, *, deleted: bool) -> None:
-        self.heard.append(f"trial {body['metadata']['name']}{' gone' if deleted else ''}")
+    def trial_told(self, name: str, uid: str, *, deleted: bool) -> None:
+        assert uid == f"uid-of-{name}"
+        self.heard.append(f"trial {name}{' gone' if deleted else ''}")
 
 
 class Rights:

@@ -19,7 +19,7 @@ from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import ACTIVE_SECONDS, IDLE_SECONDS, Keeper
 from pfpnas_operator.kube.loading import TrialBook
 from pfpnas_operator.kube.manifests import HeardManifests
-from pfpnas_operator.kube.owners import LABEL_OWNER, Owner
+from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import refused
@@ -80,13 +80,14 @@ class ExperimentKeeper(Keeper):
         """As it was last seen; None before that, and while it can't be read."""
         return self._records.experiment if self._records else None
 
-    def trial_told(self, body: Object, *, deleted: bool) -> None:
-        """The watch tells of a trial; what is known already wakes nobody."""
-        metadata = body["metadata"]
-        known = self.book.known.get(metadata["name"]) == metadata["uid"]
-        listed = metadata.get("labels", {}).get(LABEL_OWNER) == self.uid
-        if known if deleted else not (known or listed):
-            self.book.told(body, deleted=deleted)
+    def trial_told(self, name: str, uid: str, *, deleted: bool) -> None:
+        """The watch tells of a trial; what is known already wakes nobody.
+
+        Its labels say nothing: they come along when one trial is copied from another.
+        """
+        known = self.book.known.get(name) == uid
+        if known == deleted:
+            self.book.told(name, uid, deleted=deleted)
             self.wake()
 
     @property

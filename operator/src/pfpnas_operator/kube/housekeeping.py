@@ -20,11 +20,10 @@ from pfpnas_api.artifacts import ArtifactError
 from pfpnas_operator.access.housekeeping import sweep_owners, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, SUPERNETS, TRIALS, ApiError, Object, Place
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, SUPERNETS, ApiError, Object, Place
 from pfpnas_operator.kube.hub import Hub
-from pfpnas_operator.kube.refusing import orphaned
+from pfpnas_operator.kube.refusing import tell_orphan
 from pfpnas_operator.kube.roadside import RoadSweep
-from pfpnas_operator.kube.writer import Written
 from pfpnas_operator.store.sweep import Living, digests_in, sweep_store
 
 logger = logging.getLogger(__name__)
@@ -168,15 +167,13 @@ class Housekeeper:
         return self._hub.generation_of(metadata["uid"]) < int(metadata.get("generation", 1))
 
     def _tell_orphans(self) -> None:
-        """A condition on Trials whose experiment isn't there."""
-        for told in list(self._hub.orphans.values()):
-            for body in list(told.values()):
-                trial = orphaned(body, now=datetime.now(UTC))
-                written = Written(statuses={trial.metadata.name: body.get("status") or {}})
-                if written.write(self._hub.parts.api, TRIALS, trial):
-                    body["status"] = trial.status.document()
-                else:
-                    told.pop(trial.metadata.name, None)
+        """A condition on Trials whose experiment isn't there: not only not told of, which may be the watch's delay."""
+        api = self._hub.parts.api
+        for (namespace, experiment), orphans in list(self._hub.orphans.items()):
+            untold = [name for name, orphan in list(orphans.items()) if orphan.untold]
+            if untold and api.get(EXPERIMENTS, namespace, experiment) is None:
+                for name in untold:
+                    tell_orphan(api, namespace, name, now=datetime.now(UTC))
 
     def _list(self, place: Place) -> list[Object]:
         """Everything of a kind, where we may look."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -15,6 +15,7 @@ from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import Keeper
 from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.refusing import awaits_word
 from pfpnas_operator.kube.supernets import SupernetKeeper
 from pfpnas_operator.reconcile import Event
 
@@ -29,6 +30,14 @@ Key = tuple[str, str]
 JobsByOwner = Mapping[str, Iterable[JobRecord]]
 
 
+class Orphan(NamedTuple):
+    """A Trial whose experiment was not told of; of the Trial itself nothing is kept: there may be ten thousand."""
+
+    uid: str
+    untold: bool
+    """Whether it has yet to say so, should there be none."""
+
+
 class Hub:
     """Everything that is kept. Its methods run in the event loop, but for those of the bells' reader."""
 
@@ -39,7 +48,7 @@ class Hub:
         self._owners: dict[str, Keeper] = {}
         self.heard = 0
         """Events of Supernets and experiments so far."""
-        self.orphans: dict[Key, dict[str, Object]] = {}
+        self.orphans: dict[Key, dict[str, Orphan]] = {}
         """Trials without their experiment, by the experiment's key and their own names."""
 
     # -- what the watch tells ----------------------------------------------------------------------------------
@@ -56,8 +65,8 @@ class Hub:
         turned = self._seen(self.experiments, key, body, deleted=deleted, make=self._experiment_keeper)
         keeper = self.experiments.get(key)
         if keeper is not None:
-            for trial in self.orphans.pop(key, {}).values():
-                keeper.trial_told(trial, deleted=False)
+            for name, orphan in self.orphans.pop(key, {}).items():
+                keeper.trial_told(name, orphan.uid, deleted=False)
         self._wake_supernet((key[0], str(body["spec"]["supernetRef"]["name"])))
         if turned:
             self._wake_warm(key)
@@ -65,14 +74,14 @@ class Hub:
     def seen_trial(self, body: Object, *, deleted: bool) -> None:
         """A Trial as it is, or its end."""
         namespace, name = _key(body)
-        wanted = (namespace, str(body["spec"]["experimentRef"]["name"]))
+        wanted, uid = (namespace, str(body["spec"]["experimentRef"]["name"])), str(body["metadata"]["uid"])
         keeper = self.experiments.get(wanted)
         if keeper is not None:
-            keeper.trial_told(body, deleted=deleted)
+            keeper.trial_told(name, uid, deleted=deleted)
         elif deleted:
             self.orphans.get(wanted, {}).pop(name, None)
         else:
-            self.orphans.setdefault(wanted, {})[name] = body
+            self.orphans.setdefault(wanted, {})[name] = Orphan(uid=uid, untold=awaits_word(body))
 
     def seen_job(self, owner: str | None) -> None:
         """Something about a Job of an owner has changed."""

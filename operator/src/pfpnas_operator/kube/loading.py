@@ -13,8 +13,8 @@ from pfpnas_operator.kube.api import TRIALS, Api, Object, Stale
 from pfpnas_operator.kube.jobviews import moment
 from pfpnas_operator.kube.owners import LABEL_OWNER
 from pfpnas_operator.kube.packed import PackedTrials
-from pfpnas_operator.kube.refusing import ACCEPTED, held
-from pfpnas_operator.kube.writer import ApiRecord, Written
+from pfpnas_operator.kube.refusing import ACCEPTED, hold
+from pfpnas_operator.kube.writer import ApiRecord
 from pfpnas_operator.reconcile import Summary
 from pfpnas_operator.reconcile.refusing import claims_to_be_own
 
@@ -32,14 +32,15 @@ class TrialBook:
     """Names like those of the search's own trials, of trials that it did not make."""
     known: dict[str, str] = field(default_factory=dict)
     """Uid of every trial that is known, by name."""
-    _told: deque[Object] = field(default_factory=deque)
+    _told: deque[tuple[str, str]] = field(default_factory=deque)
+    """Names and uids: at a start the watch tells of ten thousand, and nearly all of them are known by then."""
 
-    def told(self, body: Object, *, deleted: bool) -> None:
+    def told(self, name: str, uid: str, *, deleted: bool) -> None:
         """The watch tells of a new trial, or of the end of one that is known; called in the event loop."""
         if deleted:
             self.stale = True
         else:
-            self._told.append(body)
+            self._told.append((name, uid))
 
     def load(self, api: Api, records: Records, record: ApiRecord) -> None:
         """Read the trials that are the experiment's; those by hand that are new the watch tells of, one by one.
@@ -76,14 +77,16 @@ class TrialBook:
         """Trials that the watch told of and that aren't known yet."""
         while self._told:
             # Taken from the queue once it is dealt with: a request that fails is made again.
-            trial = self._new(api, self._told[0], record)
+            trial = self._new(api, *self._told[0], record=record)
             self._told.popleft()
             if trial is not None:
                 records.put(trial)
 
-    def _new(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
-        metadata = body["metadata"]
-        if record.uids.get(metadata["name"]) == metadata["uid"] or metadata.get("deletionTimestamp"):
+    def _new(self, api: Api, name: str, uid: str, *, record: ApiRecord) -> Trial | None:
+        if record.uids.get(name) == uid:
+            return None
+        body = api.get(TRIALS, record.owner.namespace, name)
+        if body is None or body["metadata"]["uid"] != uid or body["metadata"].get("deletionTimestamp"):
             return None
         try:
             return self._taken(api, body, record)
@@ -91,7 +94,10 @@ class TrialBook:
             return None  # it was changed since: the watch tells of it again
 
     def _taken(self, api: Api, body: Object, record: ApiRecord) -> Trial | None:
-        """A trial as this experiment's; None when it can't be read, or claims to be the search's own and isn't."""
+        """A trial as this experiment's; None when it can't be read, or claims to be the search's own and isn't.
+
+        Nor is one that finished without belonging to it: its figures are those of an experiment before it.
+        """
         name = body["metadata"]["name"]
         try:
             trial = Trial.model_validate({**body, "status": _status(body)})
@@ -100,9 +106,11 @@ class TrialBook:
         claim = claims_to_be_own(trial, experiment=record.owner.name, uid=record.owner.uid)
         if claim is not None:
             self.reserved.add(name)
-            _hold(api, body, claim)
+            hold(api, body, "NotItsOwn", claim, now=datetime.now(UTC))
             return None
         if not _belongs(body, record):
+            if trial.finished:
+                return None
             adopted = api.merge(TRIALS, record.owner.namespace, name, _adoption(body, record))
             if adopted is None:
                 return None
@@ -121,15 +129,11 @@ def _belongs(body: Object, record: ApiRecord) -> bool:
     return any(reference["uid"] == record.owner.uid for reference in body["metadata"].get("ownerReferences", ()))
 
 
-def _hold(api: Api, body: Object, claim: str) -> None:
-    """Say on a trial why it isn't taken up."""
-    trial = held(body, "NotItsOwn", claim, now=datetime.now(UTC))
-    Written(statuses={trial.metadata.name: body.get("status") or {}}).write(api, TRIALS, trial)
-
-
 def _adoption(body: Object, record: ApiRecord) -> Object:
-    """Labels and an owner for a trial that was made by hand."""
-    owners = [*body["metadata"].get("ownerReferences", ()), record.owner.reference]
+    """Labels and an owner for a trial that was made by hand; of controllers the API server allows but one."""
+    others = body["metadata"].get("ownerReferences", ())
+    controlled = any(reference.get("controller") for reference in others)
+    owners = [*others, {**record.owner.reference, "controller": not controlled}]
     return {
         "metadata": {
             "uid": body["metadata"]["uid"],
