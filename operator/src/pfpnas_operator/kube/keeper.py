@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.bus.connection import delays
+from pfpnas_operator.access.users import UsersRefused
 from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
@@ -121,7 +122,8 @@ class Keeper(ABC):
     def _learn(self, error: Exception) -> None:
         """What a failure says of what is remembered, and to whom it has to be told."""
         if isinstance(error, RedisError):
-            return self.redis_away(self.now)
+            self.redis_away(self.now)
+            return self._tell(error) if isinstance(error, UsersRefused) else None
         if isinstance(error, ApiAway):
             return None
         self.forget()
@@ -129,7 +131,10 @@ class Keeper(ABC):
             return None
         if not isinstance(error, ApiError | ArtifactError | NameTaken):
             logger.error("%s %s/%s", self.kind, self.namespace, self.name, exc_info=error)
-        # Whoever looks at the object is told, too: nothing goes on until this is mended, or passes.
+        return self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Whoever looks at the object is told, too: nothing goes on until this is mended, or passes."""
         message = f"tried again: {type(error).__name__}: {error}"
         return self.say(Event(type="Warning", reason="ReconcileFailed", message=message, subject=self.name))
 

@@ -11,6 +11,7 @@ from pfpnas_api.bus import with_login
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.access.rules import owner_rules, owner_user
 from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import SECRETS, Api, Exists
 from pfpnas_operator.kube.config import Config, ConfigError
 from pfpnas_operator.kube.owners import Owner
@@ -45,17 +46,21 @@ class Rights:
         Args:
             resource: Whose pods they are for.
             pools: Whose agents its candidates are pushed to.
+
+        Raises:
+            UsersRefused: a user of its own can't be made, and nobody said that it needs none.
         """
         owner = Owner.of(resource)
-        own_user = self.config.redis.users == "Auto" and self.users.available
+        own_user = self.config.redis.users == "Auto"
         if own_user:
             self._see_user(owner, pools)
         self._see_secret(owner, own_user=own_user)
         self._note(resource)
 
     def redis_is_back(self) -> None:
-        """Users may be gone, with a server that keeps them in memory only."""
+        """Users may be gone, with a server that keeps them in memory only; and it may be another server."""
         self._users.clear()
+        self.users.ask_again()
 
     def forget(self, uid: str) -> None:
         """An owner is gone."""
@@ -67,6 +72,7 @@ class Rights:
         known, now = self._users.get(owner.uid), self.clock()
         if known is not None and known[0] == pools and now - known[1] < RENEWED_SECONDS:
             return
+        see_users(self.users)
         self.users.ensure(owner_user(owner.uid), owner_rules(owner.uid, list(pools)))
         self._users[owner.uid] = (pools, now)
 
@@ -99,6 +105,17 @@ class Rights:
         if self._noted.get(resource.metadata.uid) != policy:
             record_owner(self.store, resource)
             self._noted[resource.metadata.uid] = policy
+
+
+def see_users(users: RedisUsers) -> None:
+    """See that owners can have users of their own: with the operator's they could do everything to one another.
+
+    Raises:
+        UsersRefused: they can't; the metric says so until they can.
+    """
+    metrics.REDIS_USERS.set(0)
+    users.demand()
+    metrics.REDIS_USERS.set(1)
 
 
 def operator_password(config: Config) -> str | None:

@@ -1,18 +1,29 @@
 """The operator's parts, wired together from its configuration."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+
+from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError, open_store
 from pfpnas_api.bus import BusError, OperatorBus, WorkloadBus
 from pfpnas_api.bus import connect as connect_redis
-from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.access.users import RedisUsers, UsersRefused
+from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Announcer
 from pfpnas_operator.kube.api import OURS, Api, ApiError
 from pfpnas_operator.kube.config import Config, ConfigError
 from pfpnas_operator.kube.parts import Parts
-from pfpnas_operator.kube.rights import Rights, operator_url
+from pfpnas_operator.kube.rights import Rights, operator_url, see_users
 from pfpnas_operator.store.tokens import OPERATOR, BadKey, Key
+
+logger = logging.getLogger(__name__)
+
+USERS_OFF: Final = (
+    "redis.users is Off: the pods of every namespace get the operator's own password of Redis, with which they may "
+    "read and change everything in it"
+)
 
 CALLS: Final = 12
 """Requests side by side: as many as the default of parallel trials, and no more than an API server likes."""
@@ -31,6 +42,7 @@ def make_parts(config: Config, api: Api) -> Parts:
     except (BadKey, ArtifactError, BusError) as e:
         raise ConfigError(str(e)) from e
     users = RedisUsers(client, key)
+    _settle_users(config, users)
     return Parts(
         config=config,
         api=api,
@@ -43,6 +55,23 @@ def make_parts(config: Config, api: Api) -> Parts:
         announcer=Announcer(api),
         calls=ThreadPoolExecutor(CALLS, thread_name_prefix="calls"),
     )
+
+
+def _settle_users(config: Config, users: RedisUsers) -> None:
+    """Say whether searches are separated in Redis; a Redis that is away is asked when it is there.
+
+    Raises:
+        ConfigError: they are to be, and Redis can't.
+    """
+    if config.redis.users == "Off":
+        metrics.REDIS_USERS.set(0)
+        return logger.warning("%s", USERS_OFF)
+    try:
+        see_users(users)
+    except UsersRefused as e:
+        raise ConfigError(str(e)) from e
+    except RedisError as e:
+        logger.warning("Redis is away: %s", e)
 
 
 def see_kinds(api: Api) -> None:
