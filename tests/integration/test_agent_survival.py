@@ -43,10 +43,6 @@ def quick(world: World) -> dict[str, object]:
     return {"measurement": {"warmup_seconds": 0.01, "max_seconds": 1}}
 
 
-def pending(world: World) -> int:
-    return int(world.client.xpending(keys.tasks(POOL), keys.AGENTS_GROUP)["pending"])
-
-
 def test_killed_in_mid_measurement_it_measures_once_after_its_restart(world: World) -> None:
     task = world.task(**long_model(world))
     world.publish(task)
@@ -55,10 +51,10 @@ def test_killed_in_mid_measurement_it_measures_once_after_its_restart(world: Wor
         first.kill()
         eventually(lambda: not alive(child) or None, "the measuring process to follow its agent")
     assert world.results() == []
-    assert pending(world) == 1
+    assert world.pending() == 1
     with world.agent() as second:
         assert world.result_of(task).failure is None
-        eventually(lambda: pending(world) == 0 or None, "the acknowledgement")
+        world.await_nothing_pending()
         assert len(second.events("measured")) == 1
     assert [result.task_id for result in world.results()] == [task.task_id]
 
@@ -76,10 +72,10 @@ def test_killed_between_journal_and_answer_it_sends_without_measuring(tmp_path: 
             first.wait_for("Redis is away")
             first.kill()
         server.start()
-        assert (world.results(), pending(world)) == ([], 1)
+        assert (world.results(), world.pending()) == ([], 1)
         with world.agent() as second:
             assert world.result_of(task).failure is None
-            eventually(lambda: pending(world) == 0 or None, "the acknowledgement")
+            world.await_nothing_pending()
             assert second.events("measured") == []
             assert second.events("task claimed") == []
 
@@ -97,7 +93,7 @@ def test_the_same_task_issued_again_after_a_kill_is_answered_from_the_journal(wo
     task = world.task()
     with world.agent() as first:
         measured = world.measured(task)
-        eventually(lambda: pending(world) == 0 or None, "the acknowledgement")
+        world.await_nothing_pending()
         first.kill()
     for received in world.operator.results(POOL):
         world.operator.delete_result(POOL, received)
@@ -197,8 +193,8 @@ def test_a_command_dies_with_its_agent(world: World, number: signal.Signals) -> 
         command = eventually(lambda: next(iter(children(child)), None), "the command", lambda: agent.output)
         os.kill(agent.pid, number)
         eventually(lambda: not alive(command) or None, "the command to follow its agent")
-        assert not alive(child)
-    assert pending(world) == 1
+        eventually(lambda: not alive(child) or None, "the measuring process, which ends its command first")
+    assert world.pending() == 1
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

@@ -125,13 +125,13 @@ def test_lies_are_refused_and_counted_and_the_truth_is_found(tmp_path: Path) -> 
             liar.say(lie)
         status_reaches(run, place, "refused_results", len(lies(task.task_id)))
         run.until(lambda: not liar.unsaid(), "the lies to be cleared away")
-        assert "agent liar" in run.stdout
+        run.until(lambda: "agent liar" in run.stdout, "the liar to be named")
         assert not any(trial.finished for trial in place.trials().values())
         foreign = anothers_task(client)
         liar.say(dream(foreign.task_id))
         with place.agent_elsewhere(server.url):
             run.until(lambda: any(trial.finished for trial in place.trials().values()), "a true answer")
-            (first, *_) = sent_answers(place)
+            (first, *_) = run.until(lambda: sent_answers(place), "the agent to note what it sent")
             liar.say(first.read_bytes())
             liar.say(dream(first.stem))
             status_reaches(run, place, "replicates", 2)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pfpnas_api.artifacts import FolderStore
-from pfpnas_api.bus import OperatorBus, connect
+from pfpnas_api.bus import OperatorBus, connect, keys
 from pfpnas_api.messages import MeasureResult, MeasureTask, ModelRef
 from support.agent_data import write_idx
 from support.agent_models import pushed, tiny_model
@@ -92,6 +92,14 @@ class World:
         """Publish a task and wait for its result; an agent must be running."""
         self.publish(task)
         return self.result_of(task)
+
+    def pending(self) -> int:
+        """Tasks that were claimed and not acknowledged yet."""
+        return int(self.client.xpending(keys.tasks(POOL), keys.AGENTS_GROUP)["pending"])
+
+    def await_nothing_pending(self) -> None:
+        """Wait for the last acknowledgement: it comes a moment after the result."""
+        eventually(lambda: self.pending() == 0 or None, "the acknowledgement")
 
     @contextmanager
     def agent(self, *arguments: str, environment: dict[str, str] | None = None) -> Iterator["AgentProcess"]:
