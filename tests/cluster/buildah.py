@@ -14,7 +14,7 @@ from typing import Any
 
 from cluster.images import FOLDER, digest, reference
 from cluster.progress import phase
-from cluster.settings import CACHE, CONTAINERD
+from cluster.settings import ADDRESS, CACHE, CONTAINERD
 from cluster.shell import CommandError, run
 
 STORE = CACHE / "buildah"
@@ -75,6 +75,14 @@ class Buildah:
                 timeout_seconds=BUILD_SECONDS,
             )  # fmt: skip
             _import(layout, manifest_of(reference, json.loads((layout / "index.json").read_text())))
+
+    def ctr(self, *words: str) -> str:
+        """Our own containerd."""
+        return run(*_ctr, *words)
+
+    def host_address(self) -> str:
+        """The bridge's."""
+        return ADDRESS
 
 
 def package_settings(folder: Path, environment: Mapping[str, str]) -> list[str]:

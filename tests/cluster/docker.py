@@ -7,6 +7,9 @@ from cluster.shell import CommandError, run
 
 BUILD_SECONDS = 60 * 60
 
+NETWORK = "kind"
+"""Docker's network of all clusters of kind."""
+
 
 class Docker:
     """Builds with Docker; loads with kind. A registry can be reached, so Containerfiles keep their own base."""
@@ -43,9 +46,18 @@ class Docker:
 
     def loaded(self, reference: str) -> bool:
         """Whether kind's node has this image."""
-        node = f"{self._cluster}-control-plane"
-        return reference in run("docker", "exec", node, "ctr", "-n", "k8s.io", "images", "list", "-q").split()
+        return reference in self.ctr("images", "list", "-q").split()
 
     def load(self, reference: str) -> None:
         """Copy it into kind's node."""
         run("kind", "load", "docker-image", reference, "--name", self._cluster, timeout_seconds=BUILD_SECONDS)
+
+    def ctr(self, *words: str) -> str:
+        """The containerd of kind's node."""
+        return run("docker", "exec", f"{self._cluster}-control-plane", "ctr", "-n", "k8s.io", *words)
+
+    def host_address(self) -> str:
+        """The gateway of kind's network, IPv4."""
+        gateways = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+        found = run("docker", "network", "inspect", NETWORK, "--format", gateways).split()
+        return next(address for address in found if ":" not in address)

@@ -36,6 +36,14 @@ class Engine(Protocol):
         """Bring it onto the node."""
         ...
 
+    def ctr(self, *words: str) -> str:
+        """The node's containerd, asked in Kubernetes' own namespace; what it says."""
+        ...
+
+    def host_address(self) -> str:
+        """The address of this machine that pods reach, and on which a server of the tests may listen."""
+        ...
+
 
 def build_image(
     engine: Engine,

@@ -12,6 +12,9 @@ from cluster import images
 from cluster.images import Engine
 from cluster.shell import run
 
+LEAVING_SECONDS = 240
+"""For the end of a namespace that is being deleted: its pods have grace periods, its finalizers their owners."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -71,10 +74,14 @@ class Cluster:
 
     @contextmanager
     def namespace(self, prefix: str = "test", *, named: str | None = None, keep: bool = False) -> Iterator[str]:
-        """A namespace of one's own that enforces Pod Security `restricted`, for the length of the block, or kept."""
+        """A namespace of one's own that enforces Pod Security `restricted`, for the length of the block, or kept.
+
+        One of this name that an earlier run deleted may take its time to go: it is waited for.
+        """
         name = named or f"{prefix}-{uuid.uuid4().hex[:8]}"
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": name, "labels": labels}
+        self._wait_until_gone(name)
         self.kubectl(
             "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         )
@@ -83,6 +90,17 @@ class Cluster:
         finally:
             if not keep:
                 self.kubectl("delete", "namespace", name, "--wait=false")
+
+    def _wait_until_gone(self, namespace: str) -> None:
+        found = self.kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "json")
+        if found and "deletionTimestamp" in json.loads(found)["metadata"]:
+            self.kubectl("wait", "--for=delete", f"namespace/{namespace}", f"--timeout={LEAVING_SECONDS}s")
+
+    def kill(self, pod: str, *, namespace: str, container: str) -> None:
+        """`kill -9` to a container's first process, from outside: no handler of it runs, and its pod stays."""
+        status = json.loads(self.kubectl("get", "pod", pod, "-n", namespace, "-o", "json"))["status"]
+        identifier = next(one["containerID"] for one in status["containerStatuses"] if one["name"] == container)
+        self.engine.ctr("tasks", "kill", "--signal", "SIGKILL", identifier.partition("://")[2])
 
     def has(self, kind: str, name: str) -> bool:
         """Whether a cluster-wide object is there."""

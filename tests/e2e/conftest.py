@@ -12,8 +12,9 @@ from cluster.kube import Cluster
 from cluster.provider import choose, provide, what_kind_lacks
 from cluster.settings import ROOT
 from support.agent_data import write_idx
-from support.agent_process import AgentProcess
-from support.release import OPERATOR_NAMESPACE, Images, Lab, Release, supernet
+from support.lab import Lab, supernet
+from support.polling import until
+from support.release import OPERATOR_NAMESPACE, Images, OutsideAgent, Release
 from support.tiny_supernet import TINY
 
 
@@ -64,7 +65,7 @@ def module_namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
-POOLS = {"bench": ["*"], "teams": ["*"], "digits-pool": ["*"], "closed": ["somewhere-else"]}
+POOLS = {"bench": ["*"], "teams": ["*"], "digits-pool": ["*"], "lonely": ["*"], "closed": ["somewhere-else"]}
 """Pools of the release, and the namespaces that may use them."""
 
 
@@ -73,19 +74,26 @@ KEEP = "PFPNAS_E2E_KEEP"
 
 
 @pytest.fixture(scope="session")
-def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """PFP-NAS, installed by Helm; uninstalled at the end."""
+def images(cluster: Cluster) -> Images:
+    """Of the checkout, on the node."""
+    return Images.build(cluster.engine)
+
+
+@pytest.fixture(scope="session")
+def release(cluster: Cluster, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """PFP-NAS for all namespaces, installed by Helm; at the end uninstalled, and then nothing of it is left."""
     keep = bool(os.environ.get(KEEP))
     with contextlib.ExitStack() as stack:
         if not (keep and cluster.has("namespace", OPERATOR_NAMESPACE)):
             entered = cluster.namespace(named=OPERATOR_NAMESPACE, keep=keep)
             stack.enter_context(entered)
         folder = tmp_path_factory.mktemp("release")
-        installed = Release(cluster=cluster, images=Images.build(cluster.engine), folder=folder)
+        installed = Release(cluster=cluster, images=images, folder=folder)
         installed.install(pools=POOLS)
         yield installed
         if not keep:
             installed.uninstall()
+            installed.assert_gone()
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +119,32 @@ def private_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def agent(release: Release, lab: Lab, private_data: dict[str, Any]) -> Iterator[AgentProcess]:
+def agent(release: Release, lab: Lab, private_data: dict[str, Any]) -> Iterator[OutsideAgent]:
     """An agent of the pool `bench`, as a process outside the cluster that serves the tests' namespace."""
     config = {"datasets": private_data, "namespaces": [lab.namespace]}
-    with release.outside_agent("bench-1", pool="bench", config=config) as process:
-        yield process
+    with release.outside_agent("bench-1", pool="bench", config=config) as outside:
+        yield outside
+
+
+@pytest.fixture
+def lone_agent(release: Release, lab: Lab, private_data: dict[str, Any]) -> Iterator[OutsideAgent]:
+    """The only agent of the pool `lonely`, for a test that ends it."""
+    config = {"datasets": private_data, "namespaces": [lab.namespace]}
+    with release.outside_agent("leaver", pool="lonely", config=config) as outside:
+        yield outside
+
+
+@pytest.fixture(scope="module")
+def no_other_operator(cluster: Cluster) -> Iterator[None]:
+    """While a file's own release works, the operator of all namespaces, if there is one, does not: one a namespace."""
+    operator = ("deploy/pfpnas-operator", "-n", OPERATOR_NAMESPACE)
+    there = bool(cluster.kubectl("get", *operator, "--ignore-not-found", "-o", "name").strip())
+    if not there:
+        yield
+        return
+    cluster.kubectl("scale", *operator, "--replicas=0")
+    pods = ("get", "pods", "-n", OPERATOR_NAMESPACE, "-lapp.kubernetes.io/component=operator", "-o", "name")
+    until("the other operator is gone", lambda: not cluster.kubectl(*pods).strip(), seconds=120)
+    yield
+    cluster.kubectl("scale", *operator, "--replicas=1")
+    cluster.kubectl("rollout", "status", *operator, "--timeout=180s")

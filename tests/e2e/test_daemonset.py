@@ -1,12 +1,15 @@
 """The quick start's own documents, measured by a DaemonSet of agents on labelled nodes."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from cluster.settings import ROOT
-from support.release import OPERATOR_NAMESPACE, Document, Lab, Release
+from support.lab import Lab
+from support.polling import Document
+from support.release import OPERATOR_NAMESPACE, Release
 
 EXAMPLE = ROOT / "examples" / "digits"
 SHORTER = {"epochs": 2, "checkpointEvery": 100}
@@ -25,7 +28,7 @@ def documents() -> list[Document]:
 
 
 @pytest.fixture
-def digits_on_a_volume(release: Release) -> str:
+def digits_on_a_volume(release: Release) -> Iterator[str]:
     """A claim in the agents' namespace that holds the private digits, as a device's owner puts them there."""
     claim = {
         "apiVersion": "v1",
@@ -40,7 +43,8 @@ def digits_on_a_volume(release: Release) -> str:
     for file in sorted((EXAMPLE / "digits").glob("*ubyte")):
         kubectl("cp", str(file), f"{OPERATOR_NAMESPACE}/loader:/data/{file.name}")
     kubectl("delete", *where, "pod/loader", "--grace-period=1")
-    return "digits"
+    yield "digits"
+    kubectl("delete", *where, "pvc/digits")
 
 
 def loader(image: str) -> Document:
@@ -83,7 +87,7 @@ def test_the_digits_example_is_searched_by_a_daemonset(release: Release, digits_
             lab.apply(*documents())
             lab.wait("nas", "digits", "Succeeded", seconds=500)
         finally:
-            release.cluster.helm("uninstall", "digits-agent", "-n", OPERATOR_NAMESPACE, "--wait", "--timeout=2m")
+            release.uninstall_agent("digits-agent")
             release.cluster.kubectl("label", nodes[0], "pfpnas.io/pool-")
 
         status = lab.get("nas", "digits")["status"]

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from cluster.shell import CommandError
-from support.release import OPERATOR_NAMESPACE, Lab, experiment
+from support.lab import Lab, experiment
+from support.release import OPERATOR_NAMESPACE
 
 pytestmark = pytest.mark.usefixtures("agent")
-
-LIMIT = {"constraints": [{"metric": "Latency", "maxRelative": "50"}]}
 
 OWN = ("--verb=get,list", "--resource=nasexperiments.pfpnas.io")
 SECRETS = ("--verb=get", "--resource=secrets")
@@ -47,7 +46,7 @@ def grants(lab: Lab, account: str) -> Callable[..., None]:
 def test_a_user_is_told_right_by_right_what_is_missing_and_then_has_the_model(
     lab: Lab, tiny: str, tmp_path: Path
 ) -> None:
-    lab.apply(experiment("fetched", of=tiny, pool="bench", trials=1, objective=LIMIT))
+    lab.apply(experiment("fetched", of=tiny, pool="bench", trials=1))
     lab.wait("nas", "fetched", "Succeeded")
     kubeconfig, grant = kubeconfig_of(lab, "reader", tmp_path / "kubeconfig"), grants(lab, "reader")
     model = tmp_path / "best.onnx"
@@ -75,7 +74,7 @@ def test_a_user_is_told_right_by_right_what_is_missing_and_then_has_the_model(
 
 
 def test_what_is_not_there_is_told_with_what_is(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("unmeasured", of=tiny, pool="closed", trials=1, objective=LIMIT))
+    lab.apply(experiment("unmeasured", of=tiny, pool="closed", trials=1))
     lab.until("its conditions", lambda: lab.condition("nas", "unmeasured", "Accepted"))
     with pytest.raises(CommandError, match=r"no best model yet: 0 of 1 trials measured; Accepted=False"):
         lab.release.pfpnas("get", "best", "unmeasured", "-n", lab.namespace)

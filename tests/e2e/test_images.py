@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from cluster.kube import Cluster
 from support.release import Images
 
@@ -27,12 +25,6 @@ print(json.dumps({
 }))
 """
 """What an image adds to its base is all under /opt."""
-
-
-@pytest.fixture(scope="module")
-def images(cluster: Cluster) -> Images:
-    """Of the checkout."""
-    return Images.build(cluster.engine)
 
 
 def _look(cluster: Cluster, namespace: str, image: str) -> dict[str, Any]:

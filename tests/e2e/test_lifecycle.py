@@ -1,29 +1,23 @@
 """What a user changes while a search runs, or after it has ended."""
 
+import json
+from itertools import chain
+
 import pytest
 
-from support.release import Document, Lab, experiment
+from support.lab import Document, Lab, experiment, succeeded, trial
+from support.tiny_supernet import tiny_spec
 
 pytestmark = pytest.mark.usefixtures("agent")
 
-LIMIT = {"constraints": [{"metric": "Latency", "maxRelative": "50"}]}
-
-
-def succeeded(lab: Lab, name: str) -> int:
-    return int(lab.get("nas", name).get("status", {}).get("trials", {}).get("succeeded", 0))
-
-
-def jobs_of(lab: Lab, name: str) -> list[Document]:
-    return lab.all("jobs", f"-lpfpnas.io/name={name}")
-
 
 def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("paused", of=tiny, pool="bench", trials=8, objective=LIMIT))
+    lab.apply(experiment("paused", of=tiny, pool="bench", trials=8))
     lab.until("a first result", lambda: succeeded(lab, "paused") > 0)
 
     lab.patch("nas", "paused", {"suspend": True})
     lab.wait("nas", "paused", "Suspended")
-    lab.until("its Jobs are gone", lambda: jobs_of(lab, "paused") == [])
+    lab.until("its Jobs are gone", lambda: lab.children("paused") == [])
     before = {trial["metadata"]["name"]: trial["spec"]["architecture"] for trial in lab.trials("paused")}
 
     lab.patch("nas", "paused", {"suspend": False})
@@ -35,7 +29,7 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
 
 
 def test_a_raised_budget_takes_a_search_up_again_after_its_end(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("more", of=tiny, pool="bench", trials=2, objective=LIMIT))
+    lab.apply(experiment("more", of=tiny, pool="bench", trials=2))
     lab.wait("nas", "more", "Succeeded")
 
     lab.patch("nas", "more", {"budget": {"maxTrials": 4, "parallelTrials": 4}})
@@ -43,46 +37,83 @@ def test_a_raised_budget_takes_a_search_up_again_after_its_end(lab: Lab, tiny: s
     lab.wait("nas", "more", "Succeeded")
 
 
-def test_a_trial_by_hand_is_adopted_measured_and_told(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("guided", of=tiny, pool="bench", trials=2, objective=LIMIT))
+LOG = """
+import sys
+from pfpnas_api.bus import OperatorBus, connect
+from pfpnas_operator.kube.config import read_config
+from pfpnas_operator.kube.rights import operator_url
+entries = [entry for _, entry in OperatorBus(connect(operator_url(read_config()))).log(sys.argv[1])]
+print("[" + ",".join(entry.model_dump_json() for entry in entries) + "]")
+"""
+"""What the tuner of an experiment is told."""
+
+
+def not_searched(lab: Lab, name: str, *, count: int) -> list[str]:
+    """Architectures that no trial has: of the smallest and the largest those that are free, then any."""
+    taken = {one["spec"]["architecture"] for one in lab.trials(name)}
+    space = tiny_spec().search_space.space(classes=10)
+    found = dict.fromkeys(one.id for one in chain((space.minimum(), space.maximum()), space.enumerate()))
+    return [one for one in found if one not in taken][:count]
+
+
+def accuracy_and_latency(one: Document) -> tuple[float, float]:
+    metrics = one["status"]["metrics"]
+    return metrics["accuracy"], metrics["latencyMilliseconds"]["p50"]
+
+
+def front_of(trials: list[Document]) -> set[str]:
+    """Names of the trials that no other one beats in both figures."""
+    points = {one["metadata"]["name"]: accuracy_and_latency(one) for one in trials}
+
+    def beaten(point: tuple[float, float]) -> bool:
+        return any(o != point and o[0] >= point[0] and o[1] <= point[1] for o in points.values())
+
+    return {name for name, point in points.items() if not beaten(point)}
+
+
+def test_trials_by_hand_are_measured_ranked_with_the_others_and_told_to_the_tuner(lab: Lab, tiny: str) -> None:
+    in_time = {"constraints": [{"metric": "Latency", "max": "10s"}]}
+    lab.apply(experiment("guided", of=tiny, pool="bench", trials=2, objective=in_time))
     lab.wait("nas", "guided", "Succeeded")
-    architecture = lab.trials("guided")[0]["spec"]["architecture"]
-    by_hand = {
-        "apiVersion": "pfpnas.io/v1alpha1",
-        "kind": "Trial",
-        "metadata": {"name": "my-own-idea"},
-        "spec": {"experimentRef": {"name": "guided"}, "architecture": architecture},
-    }
+    artifacts = {one["status"]["artifact"]["sha256"] for one in lab.trials("guided")}
+    by_hand = {f"my-idea-{n}": text for n, text in enumerate(not_searched(lab, "guided", count=2))}
 
-    lab.apply(by_hand)
+    lab.apply(*(trial(name, of="guided", architecture=text) for name, text in by_hand.items()))
+    for name in by_hand:
+        lab.wait("nt", name, "Succeeded")
+    lab.until("they are counted", lambda: succeeded(lab, "guided") == 4)
+    lab.wait("nas", "guided", "Succeeded")
 
-    lab.wait("nt", "my-own-idea", "Succeeded")
-    trial = lab.get("nt", "my-own-idea")
-    assert trial["status"]["score"] is not None
-    assert trial["metadata"]["ownerReferences"][0]["name"] == "guided"
-    lab.until("it is counted", lambda: succeeded(lab, "guided") == 3)
+    for name in by_hand:
+        mine = lab.get("nt", name)
+        assert mine["metadata"]["ownerReferences"][0]["name"] == "guided"
+        assert mine["status"]["artifact"]["sha256"] not in artifacts
+    status, trials = lab.get("nas", "guided")["status"], lab.trials("guided")
+    assert {point["trial"] for point in status["front"]} == front_of(trials)
+    scores = {one["metadata"]["name"]: one["status"]["score"] for one in trials}
+    assert scores[status["best"]["trial"]] == max(scores.values())
+
+    lab.patch("nas", "guided", {"budget": {"maxTrials": 3}})
+    lab.until("another trial", lambda: succeeded(lab, "guided") == 5)
+    entries = json.loads(lab.release.in_operator(LOG, lab.get("nas", "guided")["metadata"]["uid"]))
+    told = {one["architecture"] for one in entries if one["event"] == "Finished" and one["index"] is None}
+    assert told == set(by_hand.values())
 
 
 def test_a_trial_of_no_experiment_says_so(lab: Lab) -> None:
-    orphan = {
-        "apiVersion": "pfpnas.io/v1alpha1",
-        "kind": "Trial",
-        "metadata": {"name": "orphan"},
-        "spec": {"experimentRef": {"name": "nobody"}, "architecture": "r16-k3e1"},
-    }
-    lab.apply(orphan)
+    lab.apply(trial("orphan", of="nobody", architecture="r16-k3e1"))
 
-    told = lab.until("a condition", lambda: (lab.get("nt", "orphan").get("status") or {}).get("conditions"), seconds=60)
+    told = lab.until("a condition", lambda: (lab.get("nt", "orphan").get("status") or {}).get("conditions"))
     assert "nobody" in " ".join(condition["message"] for condition in told)
 
 
 def test_a_supernet_in_use_stays_until_its_search_is_over(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("user", of=tiny, pool="digits-pool", trials=1, objective=LIMIT))
+    lab.apply(experiment("user", of=tiny, pool="digits-pool", trials=1))
     lab.until("the finalizer", lambda: lab.get("sn", tiny)["metadata"].get("finalizers"))
 
     lab.kubectl("delete", "nas", "user")
 
-    lab.until("no finalizer", lambda: not lab.get("sn", tiny)["metadata"].get("finalizers"), seconds=90)
+    lab.until("no finalizer", lambda: not lab.get("sn", tiny)["metadata"].get("finalizers"))
 
 
 def test_a_search_whose_supernet_is_missing_waits_and_says_so(lab: Lab) -> None:

@@ -20,8 +20,8 @@ class Certificates:
         return self.authority.read_text()
 
 
-def make_certificates(folder: Path, *, name: str = "localhost") -> Certificates:
-    """An authority of its own, and a server's certificate for that host name only."""
+def make_certificates(folder: Path, *, name: str = "localhost", also: str = "") -> Certificates:
+    """An authority of its own, and a server's certificate for that host name only; `also`: such as `,IP:10.0.0.1`."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
     authority_key, request = folder / "ca.key", folder / "request"
@@ -29,7 +29,7 @@ def make_certificates(folder: Path, *, name: str = "localhost") -> Certificates:
     _openssl(*new, "-x509", "-days", "2", "-subj", "/CN=tests", "-keyout", authority_key, "-out", made.authority)
     _openssl(*new, "-subj", f"/CN={name}", "-keyout", made.key, "-out", request)
     extensions = folder / "extensions"
-    extensions.write_text(f"subjectAltName=DNS:{name}")
+    extensions.write_text(f"subjectAltName=DNS:{name}{also}")
     signing = ["-CA", made.authority, "-CAkey", authority_key, "-CAcreateserial", "-days", "2"]
     _openssl("x509", "-req", "-in", request, *signing, "-extfile", extensions, "-out", made.certificate)
     return made

@@ -1,22 +1,23 @@
-"""PFP-NAS installed on a test cluster by its charts, and a namespace of it as a user has it before them."""
+"""PFP-NAS installed on a test cluster by its charts, and agents of it."""
 
 import json
 import secrets
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.images import Engine, build_image, redis_image
 from cluster.kube import Cluster
 from cluster.settings import ROOT
 from cluster.shell import CommandError, run
 from support.agent_process import AgentProcess
+from support.polling import Document, told_or_why, until
 
 CHARTS = ROOT / "charts"
 OPERATOR_NAMESPACE = "pfpnas"
@@ -28,10 +29,8 @@ MEMBERS = ("pyproject.toml", "crds", "LICENSE")
 
 WORKLOADS = ("pretrain", "fit-predictor", "tune", "trial", "trial-worker")
 
-NOT_YET = ("NotFound", "is waiting to start", "ContainerCreating")
-"""What kubectl says of what isn't there yet."""
-
-Document = dict[str, Any]
+OF_A_RELEASE = "deploy,sts,ds,job,pod,svc,cm,secret,sa,role,rolebinding,networkpolicy,pdb,pvc"
+"""All kinds of which a release, or what it started, may leave something in a namespace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,52 +71,104 @@ def image_values(reference: str) -> Document:
     return {"registry": registry, "repository": repository, "tag": tag}
 
 
+@dataclass(kw_only=True)
+class OutsideAgent:
+    """An agent as a process beside the cluster."""
+
+    folder: Path
+    config: Path
+    process: AgentProcess | None = None
+
+    def start(self) -> None:
+        """Run it, whether it ran before or not."""
+        self.process = AgentProcess(self.folder, self.config, (), {"OMP_NUM_THREADS": "1"})
+
+    def end(self) -> None:
+        """As its owner stops it; nothing when it does not run."""
+        if self.process is not None:
+            self.process.end()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """The chart `pfpnas` in its namespace."""
+    """The chart `pfpnas` in a namespace, with small volumes and small requests."""
 
     cluster: Cluster
     images: Images
     folder: Path
     """For the values of the charts and the files of agents."""
 
+    namespace: str = OPERATOR_NAMESPACE
+    agents_port: int = AGENTS_PORT
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What is different from the others', part by part."""
+
     def install(self, *, pools: Mapping[str, list[str]]) -> None:
         """Both charts, as a user installs them; waits until every pod is ready."""
         self.cluster.helm(
-            "upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), *self._where(), "--take-ownership"
-        )
-        values = self._written("pfpnas", self._values(pools))
-        self.cluster.helm(
-            "upgrade", "--install", "pfpnas", str(CHARTS / "pfpnas"), *self._where(), "-f", values, "--wait",
-            "--timeout=5m",
+            "upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), "-n", OPERATOR_NAMESPACE,
+            "--create-namespace", "--take-ownership",
         )  # fmt: skip
+        self._written("pfpnas", merged(self._values(pools), self.values))
+        self.upgrade()
+
+    def upgrade(self, *words: str) -> None:
+        """With the values of `install` and some more arguments; what went wrong is told with the state of the pods."""
+        where = ("pfpnas", str(CHARTS / "pfpnas"), *self._where(), "-f", str(self._path("pfpnas")))
+        try:
+            self.cluster.helm("upgrade", "--install", *where, *words, "--wait", "--timeout=5m")
+        except CommandError as e:
+            raise AssertionError(f"{e}\n{self.story()}") from e
 
     def uninstall(self) -> None:
-        """The operator's chart; the kinds stay."""
-        self.cluster.helm("uninstall", "pfpnas", "-n", OPERATOR_NAMESPACE, "--wait", "--timeout=3m")
+        """The operator's chart; the kinds stay. Nothing when it is not installed."""
+        if "pfpnas" in self.cluster.helm("list", "-q", *self._where()).split():
+            self.cluster.helm("uninstall", "pfpnas", *self._where(), "--wait", "--timeout=3m")
+
+    def assert_gone(self, *, but: frozenset[str] = frozenset()) -> None:
+        """Of an uninstalled release there is nothing but what is named; a volume takes a moment to go."""
+
+        def left() -> set[str]:
+            return named_in(self.cluster, self.namespace) | self._cluster_wide()
+
+        try:
+            until(f"nothing but {set(but)} is left", lambda: left() == but, seconds=120)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; there is {sorted(left())}") from e
+
+    def _cluster_wide(self) -> set[str]:
+        found = self.cluster.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").split()
+        return {name for name in found if name.endswith(f"-operator-{self.namespace}")}
 
     def install_agent(self, name: str, *, values: Document) -> None:
         """A DaemonSet of agents that joins by a string of its own."""
         join = self.join_string(name, pool=values["pool"])
         secret: Document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-join"}}
         secret["stringData"] = {"join": join}
-        self.cluster.kubectl("apply", "-n", OPERATOR_NAMESPACE, "-f", "-", input=json.dumps(secret))
+        self.cluster.kubectl("apply", *self._where(), "-f", "-", input=json.dumps(secret))
         image = image_values(self.images.agent)
         whole = {"image": image, "join": {"existingSecret": f"{name}-join"}, **values}
         path = self._written(name, whole)
         chart = str(CHARTS / "pfpnas-edge-agent")
         self.cluster.helm("upgrade", "--install", name, chart, *self._where(), "-f", path, "--wait", "--timeout=3m")
 
+    def uninstall_agent(self, name: str) -> None:
+        """The DaemonSet, the user that it joined as, and its Secret."""
+        self.cluster.helm("uninstall", name, *self._where(), "--wait", "--timeout=2m")
+        self.pfpnas("agents", "remove", name, *self._where())
+        self.cluster.kubectl("delete", "secret", f"{name}-join", *self._where())
+
     def join_string(self, name: str, *, pool: str) -> str:
         """A new agent's, as `pfpnas agents add` prints it."""
-        return self.pfpnas("agents", "add", name, "--pool", pool, "-n", OPERATOR_NAMESPACE).strip().splitlines()[-1]
+        return self.pfpnas("agents", "add", name, "--pool", pool, *self._where()).strip().splitlines()[-1]
 
-    def pfpnas(self, *words: str) -> str:
+    def pfpnas(self, *words: str, env: Mapping[str, str] | None = None) -> str:
         """The command line on a user's machine; its standard output."""
-        return run(sys.executable, "-m", "pfpnas_operator.cli", *words, env=self.cluster.environment())
+        environment = {**self.cluster.environment(), **(env or {})}
+        return run(sys.executable, "-m", "pfpnas_operator.cli", *words, env=environment)
 
     @contextmanager
-    def outside_agent(self, name: str, *, pool: str, config: Document) -> Iterator[AgentProcess]:
+    def outside_agent(self, name: str, *, pool: str, config: Document) -> Iterator[OutsideAgent]:
         """An agent as a process beside the cluster: added, joined by its string, running."""
         name = f"{name}-{secrets.token_hex(3)}"  # what a killed run left registered is another's
         folder = self.folder / name
@@ -126,24 +177,67 @@ class Release:
         path.write_text(yaml.safe_dump({"stateDir": "state", **config}))
         agent = (sys.executable, "-m", "pfpnas_agent")
         run(*agent, "join", "-", "--config", path, input=self.join_string(name, pool=pool))
-        process = AgentProcess(folder, path, (), {"OMP_NUM_THREADS": "1"})
+        outside = OutsideAgent(folder=folder, config=path)
+        outside.start()
         try:
-            yield process
+            yield outside
         finally:
-            process.end()
-            self.pfpnas("agents", "remove", name, "-n", OPERATOR_NAMESPACE)
+            outside.end()
+            self.pfpnas("agents", "remove", name, *self._where())
 
-    def operator_log(self) -> str:
-        """The last lines of the operator."""
-        return self.cluster.kubectl("logs", "-n", OPERATOR_NAMESPACE, "deploy/pfpnas-operator", "--tail=60")
+    def in_operator(self, script: str, *words: str) -> str:
+        """What a Python script says in the operator's pod."""
+        pod = ("exec", *self._where(), "deploy/pfpnas-operator", "--")
+        return self.cluster.kubectl(*pod, "python", "-c", script, *words)
+
+    def pod(self, component: str) -> Document:
+        """The pod of a component that is not leaving.
+
+        Raises:
+            CommandError: kubectl's; also where there is none, as "NotFound".
+        """
+        label = f"-lapp.kubernetes.io/instance=pfpnas,app.kubernetes.io/component={component}"
+        found = json.loads(self.cluster.kubectl("get", "pods", *self._where(), label, "-o", "json"))["items"]
+        there: list[Document] = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        if not there:
+            raise CommandError(f"NotFound: no pod of {component} in {self.namespace}")
+        return there[0]
+
+    def metrics(self, **labels: str) -> dict[str, float]:
+        """What the operator tells Prometheus under these labels: `name` and the values of its other labels → value."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{self.pod('operator')['metadata']['name']}:9090/proxy/metrics"
+        families = text_string_to_metric_families(self.cluster.kubectl("get", "--raw", path))
+        samples = [sample for family in families for sample in family.samples]
+        return {
+            " ".join(
+                [sample.name, *(value for label, value in sample.labels.items() if label not in labels)]
+            ): sample.value
+            for sample in samples
+            if labels.items() <= sample.labels.items()
+        }
+
+    def story(self) -> str:
+        """What a person would look at: pods, the end of the Events, of the operator's log and of the agents' logs."""
+        parts = [
+            ("get", "pods", "-o", "wide"),
+            ("get", "events", "--sort-by=.lastTimestamp"),
+            ("logs", "deploy/pfpnas-operator", "--tail=80"),
+        ]
+        told = [told_or_why(self.cluster, *words, *self._where()) for words in parts]
+        logs = sorted(self.folder.glob("*/agent-*.log"), key=lambda path: path.stat().st_mtime)[-2:]
+        told += [f"{log.parent.name}: {log.read_text(errors='replace')[-2500:]}" for log in logs]
+        return "\n".join(told)
 
     def _where(self) -> tuple[str, ...]:
-        return ("-n", OPERATOR_NAMESPACE)
+        return ("-n", self.namespace)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}-values.yaml"
 
     def _written(self, name: str, values: Document) -> str:
-        path = self.folder / f"{name}-values.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return str(path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._path(name).write_text(yaml.safe_dump(values))
+        return str(self._path(name))
 
     def _values(self, pools: Mapping[str, list[str]]) -> Document:
         operator, workloads = image_values(self.images.operator), image_values(self.images.workloads)
@@ -163,122 +257,36 @@ class Release:
                 "image": redis,
                 "size": "1Gi",
                 "agents": {
-                    "url": f"redis://{self.node_address()}:{AGENTS_PORT}/0",
+                    "url": f"redis://{node_address(self.cluster)}:{self.agents_port}/0",
                     "service": {
                         "enabled": True,
                         "type": "NodePort",
-                        "nodePort": AGENTS_PORT,
+                        "nodePort": self.agents_port,
                         "sourceRanges": ["0.0.0.0/0"],
                     },
                 },
             },
         }
 
-    def node_address(self) -> str:
-        """Where the node's ports are."""
-        nodes = json.loads(self.cluster.kubectl("get", "nodes", "-o", "json"))["items"]
-        return next(a["address"] for a in nodes[0]["status"]["addresses"] if a["type"] == "InternalIP")
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Document:
+    """The first with what the second says, mapping by mapping."""
+    both = dict(first)
+    for name, value in second.items():
+        known = both.get(name)
+        both[name] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return both
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lab:
-    """A user's namespace."""
-
-    release: Release
-    namespace: str
-
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster it is in."""
-        return self.release.cluster
-
-    def kubectl(self, *words: str, input: str | None = None) -> str:
-        """`kubectl -n` this namespace."""
-        return self.cluster.kubectl(*words, "-n", self.namespace, input=input)
-
-    def apply(self, *documents: Document) -> None:
-        """`kubectl apply` in strict validation."""
-        self.kubectl("apply", "--validate=strict", "-f", "-", input=yaml.safe_dump_all(documents))
-
-    def get(self, kind: str, name: str) -> Document:
-        """One object."""
-        found: Document = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return found
-
-    def all(self, kind: str, *words: str) -> list[Document]:
-        """All objects of a kind."""
-        found: list[Document] = json.loads(self.kubectl("get", kind, "-o", "json", *words))["items"]
-        return found
-
-    def patch(self, kind: str, name: str, spec: Document) -> None:
-        """Merge into an object's spec."""
-        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
-
-    def condition(self, kind: str, name: str, which: str) -> Document | None:
-        """A condition of an object."""
-        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
-        return next((condition for condition in conditions if condition["type"] == which), None)
-
-    def wait(self, kind: str, name: str, which: str, *, status: str = "True", reason: str | None = None,
-             seconds: float = 240) -> Document:  # fmt: skip
-        """Wait for a condition; an object that fails meanwhile, or time that runs out, tells all that is known."""
-
-        def there() -> Document | None:
-            found = self.condition(kind, name, which)
-            good = found and found["status"] == status and reason in (None, found["reason"])
-            failed = None if which == "Failed" else self.condition(kind, name, "Failed")
-            if not good and failed and failed["status"] == "True":
-                raise AssertionError(f"{kind}/{name} failed: {failed}\n{self.story()}")
-            return found if good else None
-
-        return self.until(f"{which}={status} of {kind}/{name}", there, seconds=seconds)
-
-    def until(self, what: str, ready: Callable[[], Any], *, seconds: float = 120) -> Any:
-        """Poll until something is true, and return it."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                if found := ready():
-                    return found
-            except CommandError as e:
-                if not any(passing in str(e) for passing in NOT_YET):
-                    raise
-            time.sleep(0.5)
-        raise AssertionError(f"{what}: not within {seconds:.0f} s\n{self.story()}")
-
-    def story(self) -> str:
-        """What a person would look at: the kinds, Jobs, pods, Events, and the operator's log."""
-        parts = [("get", "sn,nas,nt,jobs,pods", "-o", "wide"), ("get", "events", "--sort-by=.lastTimestamp")]
-        told = []
-        for words in parts:
-            try:
-                told.append(self.kubectl(*words)[-6000:])
-            except CommandError as e:
-                told.append(str(e))
-        for document in (*self.all("sn"), *self.all("nas")):
-            told.append(yaml.safe_dump(document.get("status", {}).get("conditions", [])))
-        told.append(self.release.operator_log()[-6000:])
-        return "\n".join(told)
-
-    def trials(self, experiment: str) -> list[Document]:
-        """An experiment's Trials."""
-        return [trial for trial in self.all("nt") if trial["spec"]["experimentRef"]["name"] == experiment]
+def named_in(cluster: Cluster, namespace: str) -> set[str]:
+    """`Kind/name` of all that is in a namespace and that not every namespace has."""
+    found = json.loads(cluster.kubectl("get", OF_A_RELEASE, "-n", namespace, "-o", "json"))["items"]
+    every = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
+    return {f"{one['kind']}/{one['metadata']['name']}" for one in found} - every
 
 
-def supernet(name: str, spec: Document) -> Document:
-    """A Supernet's document."""
-    return {"apiVersion": "pfpnas.io/v1alpha1", "kind": "Supernet", "metadata": {"name": name}, "spec": spec}
-
-
-def experiment(name: str, *, of: str, pool: str, trials: int, **spec: Any) -> Document:
-    """A NASExperiment's document: quick measurements of the private data `quadrants`, random search unless said."""
-    measurement = {"warmupSeconds": "0.05", "maxSeconds": "2", "deadlineSeconds": 60}
-    wished = {
-        "supernetRef": {"name": of},
-        "target": {"pool": pool, "dataset": "quadrants", "measurement": measurement},
-        "tuner": {"algorithm": "RandomSearch"},
-        "budget": {"maxTrials": trials, "parallelTrials": 2},
-        "trialTemplate": {"mode": "Pooled"},
-        **spec,
-    }
-    return {"apiVersion": "pfpnas.io/v1alpha1", "kind": "NASExperiment", "metadata": {"name": name}, "spec": wished}
+def node_address(cluster: Cluster) -> str:
+    """Where the node's ports are."""
+    nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
+    addresses: list[Document] = nodes[0]["status"]["addresses"]
+    return str(next(one["address"] for one in addresses if one["type"] == "InternalIP"))

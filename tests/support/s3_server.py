@@ -1,4 +1,4 @@
-"""An S3 server as a process of its own: moto's, in memory, on a free port of the loopback."""
+"""An S3 server as a process of its own: moto's, in memory, on a free port."""
 
 import os
 import re
@@ -15,9 +15,14 @@ BUCKET = "models"
 
 
 @contextmanager
-def s3_server(log: Path) -> Iterator[dict[str, str]]:
-    """The environment in which its clients find it, for the length of the block; it has the bucket `BUCKET`."""
-    arguments = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+def s3_server(log: Path, *, host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
+    """The environment in which its clients find it, for the length of the block; it has the bucket `BUCKET`.
+
+    Args:
+        log: Where it writes to.
+        host: The address of this machine that it listens on.
+    """
+    arguments = [sys.executable, "-m", "moto.server", "-H", host, "-p", "0"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments, stdout=output, stderr=output, env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
@@ -40,7 +45,7 @@ def s3_server(log: Path) -> Iterator[dict[str, str]]:
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
-        found = re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text())
+        found = re.search(r"Running on (http://[\d.]+:\d+)", log.read_text())
         if found:
             return found[1]
         assert process.poll() is None, log.read_text()
