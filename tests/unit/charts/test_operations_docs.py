@@ -10,6 +10,8 @@ import pfpnas_operator
 from cluster.settings import ROOT
 from pfpnas_api.messages import FailureReason
 from pfpnas_operator.kube import metrics
+from pfpnas_operator.kube.housekeeping import SWEEP_SECONDS
+from pfpnas_operator.store.sweep import GRACE
 
 DOCS = (ROOT / "docs" / "operations.md").read_text()
 REASONS = (ROOT / "docs" / "reasons.md").read_text()
@@ -45,3 +47,22 @@ def test_no_reason_is_made_up() -> None:
     sources = [path.read_text() for room in ("operator", "crds") for path in (package / room / "src").rglob("*.py")]
     assert len(named) > 10
     assert sorted(word for word in named if not any(f'"{word}"' in text for text in sources)) == []
+
+
+def test_files_are_swept_before_the_operator_goes() -> None:
+    steps = DOCS.partition("## Uninstall")[2]
+    order = [steps.index(one) for one in ("kubectl delete nas", "ls /data/refs", "helm uninstall pfpnas -n")]
+    assert order == sorted(order)
+    # It is missed by one look and let go by another, which comes up to a pause after the grace.
+    longest = GRACE.total_seconds() + 2 * SWEEP_SECONDS
+    assert f"{longest / 60:.0f} minutes at most" in steps
+
+
+def test_an_upgrade_takes_the_new_charts_defaults() -> None:
+    """`--reuse-values` alone leaves out values that an older chart didn't have, and templates fail on them."""
+    advice = [*(ROOT / "charts").rglob("*.txt"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/**/README.md")]
+    orders = [line for path in advice if ".venv" not in path.parts for line in path.read_text().splitlines()
+              if "helm upgrade" in line]  # fmt: skip
+    assert len(orders) > 5
+    assert [line for line in orders if "--reuse-values" in line] == []
+    assert [line for line in orders if "--reset-then-reuse-values" in line]
