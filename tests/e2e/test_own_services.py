@@ -43,9 +43,10 @@ def borrowed(cluster: Cluster, images: Images, tmp_path_factory: pytest.TempPath
     with (
         cluster.namespace("frugal") as own,
         cluster.namespace("team") as team,
+        cluster.namespace("somebody") as elsewhere,
         s3_server(folder / "s3.log", host=cluster.engine.host_address()) as s3,
     ):
-        redis = run_redis(cluster, own, image=images.redis, port=PORT)
+        redis = run_redis(cluster, elsewhere, image=images.redis, port=PORT, release=own)
         for namespace in (own, team):
             literals = (f"--from-literal={name}={value}" for name, value in s3.items())
             cluster.kubectl("create", "secret", "generic", CREDENTIALS, "-n", namespace, *literals)
@@ -128,7 +129,7 @@ def test_documents_outlive_their_release_and_go_when_they_are_deleted(borrowed: 
 
     release.uninstall()
 
-    release.assert_gone(but=borrowed.redis.objects | {f"Secret/{CREDENTIALS}"})
+    release.assert_gone(but=frozenset({f"Secret/{borrowed.redis.secret}", f"Secret/{CREDENTIALS}"}))
     left = lab.kubectl("get", "sn,nas,nt", "-o", "name").split()
     assert sorted(name.partition("/")[2] for name in left) == ["small", "small-00000", "small-00001", "tiny"]
     lab.kubectl("delete", "nas", "--all", "--timeout=60s")

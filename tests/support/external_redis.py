@@ -27,28 +27,22 @@ class ExternalRedis:
     """
 
     url: str
-    secret: str = f"{NAME}-password"
-
-    @property
-    def objects(self) -> frozenset[str]:
-        """What it is made of in its namespace."""
-        return frozenset({f"Pod/{NAME}", f"Service/{NAME}", f"Secret/{NAME}-users", f"Secret/{self.secret}"})
+    secret: str
 
 
-def run_redis(cluster: Cluster, namespace: str, *, image: str, port: int) -> ExternalRedis:
-    """Start it in a namespace that goes with it; `port` is the node's."""
-    redis = ExternalRedis(url=f"redis://operator@{NAME}.{namespace}.svc:6379/0")
+def run_redis(cluster: Cluster, namespace: str, *, image: str, port: int, release: str) -> ExternalRedis:
+    """Start it in a namespace that goes with it, on a port of the node's; the release's gets the password."""
+    redis = ExternalRedis(url=f"redis://operator@{NAME}.{namespace}.svc:6379/0", secret=f"{NAME}-password")
     users = {"users.acl": aclfile.merged("", PASSWORD)}
-    objects = [
-        _secret(f"{NAME}-users", users),
-        _secret(redis.secret, {"password": PASSWORD}),
-        _pod(image),
-        _service(port),
-    ]
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    _apply(cluster, namespace, _secret(f"{NAME}-users", users), _pod(image), _service(port))
+    _apply(cluster, release, _secret(redis.secret, {"password": PASSWORD}))
     cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"pod/{NAME}", "--timeout=180s")
     return redis
+
+
+def _apply(cluster: Cluster, namespace: str, *objects: Document) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=text)
 
 
 def _secret(name: str, data: dict[str, str]) -> Document:
