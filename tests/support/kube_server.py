@@ -23,8 +23,10 @@ class ObjectServer:
         """A copy of an object."""
         return copy.deepcopy(self.objects.get((place.plural, namespace or "", name)))
 
-    def list(self, place: Place, namespace: str | None = None, *, labels: str | None = None) -> Iterator[Object]:
-        """Copies of those with a label."""
+    def list(
+        self, place: Place, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> Iterator[Object]:
+        """Copies of those with a label; fields select nothing here."""
         key, _, value = (labels or "").partition("=")
         for (plural, where, _), body in sorted(self.objects.items()):
             wanted = plural == place.plural and namespace in (None, where)

@@ -28,11 +28,12 @@
 # By which the pods of a distributed training find one another.
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, delete]
+  verbs: [create]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create, patch]
+# Its own, and those that say why a Job has no pod: a quota, a policy.
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch, list]
 {{- end }}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pfpnas_operator.kube.jobviews import job_view, pods_view, record_of
+from pfpnas_operator.kube.jobviews import ended_view, job_view, record_of, waiting_view
 from pfpnas_operator.reconcile import JobView
 
 MADE = "2026-01-01T00:00:00Z"
@@ -21,8 +21,13 @@ def job(*, suspend: bool = False, deleted: str | None = None, **status: Any) -> 
     return {"metadata": metadata, "spec": {"suspend": suspend}, "status": status}
 
 
-def condition(kind: str, message: str = "") -> dict[str, str]:
-    return {"type": kind, "status": "True", "lastTransitionTime": LATER, "message": message}
+def condition(kind: str, message: str = "", reason: str = "") -> dict[str, str]:
+    return {"type": kind, "status": "True", "lastTransitionTime": LATER, "message": message, "reason": reason}
+
+
+def training(*, workers: int = 2, **status: Any) -> dict[str, Any]:
+    body = job(**status)
+    return body | {"spec": body["spec"] | {"parallelism": workers, "completions": workers}}
 
 
 def pod(*, ended: dict[str, Any] | None = None, waits: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
@@ -36,7 +41,8 @@ DISRUPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 def view(body: dict[str, Any], *pods: dict[str, Any]) -> JobView:
     record = record_of(body)
-    return job_view(record, pods_view(pods) if pods else None, since=record.since)
+    found = ended_view(pods) if record.state == "Failed" else waiting_view(pods, needed=record.pods)
+    return job_view(record, found if pods else None, since=record.since)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,51 @@ def view(body: dict[str, Any], *pods: dict[str, Any]) -> JobView:
 )
 def test_states(body: dict[str, Any], state: str) -> None:
     assert view(body).state == state
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({"ready": 1}, "Pending"),
+        ({"ready": 2}, "Running"),
+        ({"ready": 1, "succeeded": 1}, "Running"),
+    ],
+)
+def test_a_training_runs_once_all_its_workers_do(status: dict[str, int], state: str) -> None:
+    assert view(training(active=2, **status)).state == state
+
+
+def test_of_pooled_workers_one_is_enough() -> None:
+    body = training(workers=5, active=5, ready=1)
+    body["metadata"]["labels"] = {"app.kubernetes.io/component": "trial-worker"}
+    assert view(body).state == "Running"
+
+
+def test_a_training_whose_second_worker_finds_no_node_says_so() -> None:
+    waiting = {"metadata": {}, "status": {"conditions": [UNSCHEDULABLE]}}
+    seen = view(training(active=2, ready=1), pod(), waiting)
+    assert (seen.state, seen.reason) == ("Pending", "Unschedulable")
+
+
+def test_what_the_pod_in_place_of_an_evicted_one_waits_for_goes_first() -> None:
+    evicted, waiting = (
+        pod(phase="Failed", reason="Evicted"),
+        {"metadata": {}, "status": {"conditions": [UNSCHEDULABLE]}},
+    )
+    assert view(job(active=1), evicted, waiting).reason == "Unschedulable"
+
+
+@pytest.mark.parametrize(
+    ("pods", "needed", "reason"),
+    [([], 1, "NoPod"), ([pod()], 2, "NoPod"), ([pod(), pod()], 2, ""), ([pod(phase="Failed")], 1, "NoPod")],
+)
+def test_fewer_pods_than_are_needed(pods: list[dict[str, Any]], needed: int, reason: str) -> None:
+    assert waiting_view(pods, needed=needed).reason == reason
+
+
+def test_a_pod_that_does_not_end_is_waited_out_as_such() -> None:
+    lost = pod() | {"metadata": {"deletionTimestamp": LATER}}
+    assert view(job(active=0), lost).reason == "Terminating"
 
 
 def test_time_in_a_queue_is_no_time_of_the_job() -> None:
@@ -106,10 +157,8 @@ def test_a_failure_that_left_no_pod_is_nobodys_fault() -> None:
 
 
 def test_a_deadline_is_the_jobs_own() -> None:
-    seen = view(
-        job(conditions=[condition("Failed", "Job was active longer than specified deadline (DeadlineExceeded)")])
-    )
-    assert not seen.infrastructure
+    text = "Job was active longer than specified deadline"
+    assert not view(job(conditions=[condition("Failed", text, "DeadlineExceeded")])).infrastructure
 
 
 @pytest.mark.parametrize(
@@ -128,3 +177,19 @@ def test_the_pod_that_failed_by_itself_says_more_than_one_that_was_evicted() -> 
     own, evicted = pod(ended={"exitCode": 42, "message": "bad data"}), pod(ended={"exitCode": 75}, **DISRUPTED)
     seen = view(job(conditions=[condition("Failed")]), evicted, own)
     assert (seen.exit_code, seen.infrastructure) == (42, False)
+
+
+def test_of_several_pods_the_one_that_refused_its_input_says_most() -> None:
+    alone, refused = pod(ended={"exitCode": 75}), pod(ended={"exitCode": 42, "message": "bad data"})
+    seen = view(job(conditions=[condition("Failed")]), alone, refused)
+    assert (seen.exit_code, seen.infrastructure) == (42, False)
+    assert "bad data" in seen.message
+    other = view(job(conditions=[condition("Failed")]), alone, pod(ended={"exitCode": 1}))
+    assert other.exit_code == 1
+
+
+def test_a_rule_that_took_the_job_down_goes_before_what_its_pods_say() -> None:
+    text = "Container main for pod a/x failed with exit code 42 matching FailJob rule at index 0"
+    seen = view(job(conditions=[condition("Failed", text)]), pod(ended={"exitCode": 75}, **DISRUPTED))
+    assert (seen.exit_code, seen.infrastructure) == (42, False)
+    assert "exit code 42" in seen.message

@@ -1,6 +1,7 @@
 """Builders of Jobs: what every pod has, and what workloads, templates and queues change."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pfpnas_operator.kube.config import Config
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.reconcile import JobRequest
+from pfpnas_operator.reconcile.deadlines import UNSCHEDULABLE_DEADLINE
 from support.kube_parts import CONFIG, job_request
 from support.reconcile_builders import make_experiment, make_supernet
 
@@ -90,7 +92,7 @@ def test_credentials_come_from_the_owners_secret() -> None:
 def test_children_are_found_and_taken_away_with_their_owner() -> None:
     metadata = build()["metadata"]
     assert metadata["labels"]["pfpnas.io/owner"] == "u-1"
-    assert metadata["annotations"] == {"pfpnas.io/job": "u-1-pretrain"}
+    assert metadata["annotations"]["pfpnas.io/job"] == "u-1-pretrain"
     (reference,) = metadata["ownerReferences"]
     assert (reference["uid"], reference["controller"], reference["blockOwnerDeletion"]) == ("u-1", True, True)
 
@@ -136,19 +138,61 @@ def test_workers_train_together_by_one_indexed_job_and_a_headless_service() -> N
     command = container(job)["command"]
     assert any("torchrun" in word for word in command)
     assert "--nproc-per-node=4" in command
-    assert "--master-addr=net-pretrain-0.net-pretrain" in command
-    assert pod(job)["subdomain"] == "net-pretrain"
-    service = builder.service(job_request("pretrain"), job | {"metadata": job["metadata"] | {"uid": "job-1"}})
+    service = builder.service(job_request("pretrain"))
     assert service is not None
+    name = service["metadata"]["name"]
+    assert f"--master-addr=net-pretrain-0.{name}" in command
+    assert pod(job)["subdomain"] == name
     assert service["spec"]["clusterIP"] == "None"
-    assert service["metadata"]["ownerReferences"][0]["uid"] == "job-1"
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": "net-pretrain"}
+    assert service["metadata"]["ownerReferences"][0]["uid"] == "u-1"
+
+
+def test_the_service_of_a_training_is_nobody_elses() -> None:
+    mine, theirs = (JobBuilder(CONFIG, owner(workers=2, uid=uid, name="2net")) for uid in ("u-1", "u-2"))
+    uid = "0b7dfd4e-63a5-4b26-b8ae-60e3ca7de1c1"
+    asked = job_request("pretrain")
+    long = JobRequest(
+        name="2net-pretrain",
+        workload="pretrain",
+        document=asked.document.model_copy(update={"uid": f"{uid}-pretrain"}),  # type: ignore[arg-type]
+    )
+    own, other = mine.service(asked), theirs.service(long)
+    assert own is not None
+    assert other is not None
+    assert own["metadata"]["name"] != other["metadata"]["name"]
+    assert uid in other["metadata"]["name"]
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", other["metadata"]["name"])
+
+
+def test_the_first_workers_wait_for_the_last_as_long_as_that_may_wait_for_a_node() -> None:
+    job = JobBuilder(CONFIG, owner(workers=2)).build(job_request("pretrain"))
+    seconds = int(UNSCHEDULABLE_DEADLINE.total_seconds())
+    assert f"--rdzv-conf=timeout={seconds}" in container(job)["command"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"queue": "other"},
+        {"workers": 2},
+        {"image": "registry/mine:2"},
+        {"template": PodTemplate.model_validate({"resources": {"limits": {"cpu": 1}}})},
+    ],
+)
+def test_what_a_job_is_made_of_marks_it(changed: dict[str, Any]) -> None:
+    def mark(**fields: Any) -> str:
+        return str(build("trial", **fields)["metadata"]["annotations"]["pfpnas.io/made-of"])
+
+    assert mark() == mark()
+    assert mark() != mark(**changed)
 
 
 def test_one_worker_trains_without_a_service() -> None:
     job = build("pretrain")
     assert "completionMode" not in job["spec"]
-    assert JobBuilder(CONFIG, owner()).service(job_request("pretrain"), job) is None
-    assert JobBuilder(CONFIG, owner(workers=3)).service(job_request("fit-predictor"), job) is None
+    assert JobBuilder(CONFIG, owner()).service(job_request("pretrain")) is None
+    assert JobBuilder(CONFIG, owner(workers=3)).service(job_request("fit-predictor")) is None
 
 
 def test_pooled_workers_are_one_indexed_job() -> None:

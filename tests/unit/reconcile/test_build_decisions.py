@@ -222,7 +222,12 @@ def test_a_pod_that_just_starts_is_building() -> None:
 
 @pytest.mark.parametrize(
     ("said", "deadline"),
-    [("", PENDING_DEADLINE), ("ImagePullBackOff", BROKEN_DEADLINE), ("Unschedulable", UNSCHEDULABLE_DEADLINE)],
+    [
+        ("", PENDING_DEADLINE),
+        ("ImagePullBackOff", BROKEN_DEADLINE),
+        ("Unschedulable", UNSCHEDULABLE_DEADLINE),
+        ("JobRefused", UNSCHEDULABLE_DEADLINE),
+    ],
 )
 def test_a_pod_that_does_not_start_in_time_fails_the_trial_with_its_reason(said: str, deadline: Any) -> None:
     age = deadline.total_seconds()
@@ -230,6 +235,9 @@ def test_a_pod_that_does_not_start_in_time_fails_the_trial_with_its_reason(said:
     waits = {"reason": said, "message": "0/3 nodes are available"}
     plan = pod(make_trial(buildAttempts=1), make_job(name, "Pending", age=age, **waits))
     assert (plan.create_jobs, plan.delete_jobs) == ([], [])
+    assert [(job.name, job.document.uid) for job in plan.waiting_jobs] == [
+        (name, build_uid_of(experiment(), make_trial()))
+    ]
     plan = pod(make_trial(buildAttempts=1), make_job(name, "Pending", age=age + 1, **waits))
     status = plan.trial_status["digits-00000"]
     assert reason_of(status, "Failed") == (said or "Pending")

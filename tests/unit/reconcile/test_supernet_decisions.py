@@ -214,6 +214,8 @@ def test_a_job_may_wait_in_its_queue_for_as_long_as_it_takes() -> None:
     plan = decide(begun(), make_job(PRETRAIN, "Queued", age=10**7, message="no quota left"))
     assert waiting_of(plan) == waiting_of(plan, "Ready") == ("Queued", f"{PRETRAIN}: no quota left")
     assert (plan.create_jobs, plan.delete_jobs, plan.events) == ([], [], [])
+    (again,) = plan.waiting_jobs
+    assert (again.name, again.workload) == (PRETRAIN, "pretrain")
 
 
 WAITS = [
@@ -221,6 +223,8 @@ WAITS = [
     ("ContainerCreating", "Pending", PENDING_DEADLINE),
     ("what is this?", "Pending", PENDING_DEADLINE),
     ("Unschedulable", "Unschedulable", UNSCHEDULABLE_DEADLINE),
+    ("JobRefused", "JobRefused", UNSCHEDULABLE_DEADLINE),
+    ("NoPod", "NoPod", UNSCHEDULABLE_DEADLINE),
     ("ErrImagePull", "ImagePullBackOff", BROKEN_DEADLINE),
     ("ImagePullBackOff", "ImagePullBackOff", BROKEN_DEADLINE),
     ("InvalidImageName", "InvalidImageName", BROKEN_DEADLINE),

@@ -78,9 +78,19 @@ def test_the_search_begins_once_its_pods_run(waits: dict[str, Any], reason: str,
 
 
 @pytest.mark.parametrize(
-    ("reason", "deadline"), [("ImagePullBackOff", BROKEN_DEADLINE), ("Unschedulable", UNSCHEDULABLE_DEADLINE)]
+    ("reason", "deadline"),
+    [
+        ("ImagePullBackOff", BROKEN_DEADLINE),
+        ("Unschedulable", UNSCHEDULABLE_DEADLINE),
+        ("JobRefused", UNSCHEDULABLE_DEADLINE),
+        ("NoPod", UNSCHEDULABLE_DEADLINE),
+    ],
 )
 def test_a_pod_of_its_own_that_never_starts_fails_it_with_the_reason(reason: str, deadline: timedelta) -> None:
+    patient = make_job(TUNE, "Pending", age=deadline.total_seconds() - 1, reason=reason, message="its own words")
+    plan = decide(fresh(), jobs=own_jobs(make_experiment()) | {TUNE: patient})
+    assert said(plan, "Searching") == ("False", reason)
+    assert [job.name for job in plan.waiting_jobs] == [TUNE]
     late = make_job(TUNE, "Pending", age=deadline.total_seconds() + 1, reason=reason, message="its own words")
     plan = decide(fresh(), jobs=own_jobs(make_experiment()) | {TUNE: late})
     assert reason_of(experiment_status(plan), "Failed") == reason

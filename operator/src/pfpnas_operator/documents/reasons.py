@@ -38,6 +38,16 @@ PODS: Final[Mapping[str, Reason]] = {
         f"No node has room for its pod, in the scheduler's words. Given up after {_hours('UNSCHEDULABLE_DEADLINE')}.",
         "Ask for less in `podTemplate.resources`, correct `nodeSelector` and `tolerations`, or add nodes.",
     ),
+    "JobRefused": Reason(
+        "The API server doesn't take its Job: a quota of Jobs, or an admission webhook, in its words. It is tried "
+        f"again and again, and given up after {_hours('UNSCHEDULABLE_DEADLINE')}.",
+        "Ask who set the quota or the policy; what is changed in the spec is tried at once.",
+    ),
+    "NoPod": Reason(
+        "Its Job can't make its pods: a quota on cpu or GPUs, a LimitRange, Pod Security, in the Job controller's "
+        f"words. Given up after {_hours('UNSCHEDULABLE_DEADLINE')}.",
+        "Ask for less in `podTemplate.resources`, or for more of the quota; `kubectl describe job` says the rest.",
+    ),
     "ImagePullBackOff": Reason(
         f"The image can't be pulled. Given up after {_minutes('BROKEN_DEADLINE')}.",
         "Check `trialTemplate.image` or the operator's `images`, and `pullSecrets`.",
@@ -49,7 +59,7 @@ PODS: Final[Mapping[str, Reason]] = {
     "CreateContainerError": Reason("The container can't be made. As above.", "See the message."),
     "RunContainerError": Reason("The container can't be started. As above.", "See the message."),
     "Terminating": Reason(
-        "Its Job was deleted, but its pods have not ended, so that it can't be made again yet. "
+        "Its Job was deleted or its pod evicted, but the pod has not ended, so that it can't be made again yet. "
         f"Given up after {_hours('TERMINATING_DEADLINE')}.",
         "If their node is lost, delete the node.",
     ),

@@ -35,9 +35,12 @@ class Executor:
         for event in plan.events:
             self.announce(event)
         # Before the road, which may be away: a dead Job that stays would be counted as another death.
-        self.jobs.delete(plan.delete_jobs)
-        self.jobs.create_all(plan.create_jobs, now=now)
-        self._road(plan, now)
+        try:
+            self.jobs.delete(plan.delete_jobs)
+            self.jobs.create_all([*plan.create_jobs, *plan.waiting_jobs], now=now)
+        finally:
+            # What is built already is measured, whatever becomes of the Jobs.
+            self._road(plan, now)
         drop_finished(plan, finished, self.records, self.bus)
 
     def _record(self, plan: Plan) -> list[Trial]:

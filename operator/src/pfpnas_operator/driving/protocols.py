@@ -19,7 +19,8 @@ class Jobs(Protocol):
         """Uids of the documents of those that say how far they are, by the Job's name."""
 
     def create_all(self, requests: Sequence[JobRequest], *, now: datetime) -> None:
-        """Start Jobs; one of a name that is there already is left alone."""
+        """Start Jobs; one of a name that is there already is left alone, but for one that waits and would be made
+        otherwise now, which may be made anew."""
 
     def delete(self, names: Iterable[str]) -> None:
         """Stop Jobs and forget them; a name that isn't there is no error."""

@@ -103,9 +103,12 @@ class Api:
                 return None
             raise
 
-    def list(self, place: Place, namespace: str | None = None, *, labels: str | None = None) -> Iterator[Object]:
-        """Objects of a kind, page by page."""
-        query = {"limit": str(PAGE), **({"labelSelector": labels} if labels else {})}
+    def list(
+        self, place: Place, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> Iterator[Object]:
+        """Objects of a kind, page by page; those that two selectors let through."""
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        query = {"limit": str(PAGE), **{name: value for name, value in selectors.items() if value}}
         while True:
             page = self._call("GET", place.path(namespace), query=query)
             yield from page.get("items", ())

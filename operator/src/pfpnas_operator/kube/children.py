@@ -1,32 +1,34 @@
-"""The Jobs of one owner: seen in the index, made and deleted through the API, pods looked at only when they matter."""
+"""The Jobs of one owner: seen in the index, made and deleted through the API."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT
-from pfpnas_operator.kube.api import JOBS, PODS, SERVICES, Api, ApiError, Exists
+from pfpnas_operator.kube.api import JOBS, SERVICES, Api, ApiAway, ApiError, Exists, Terminating
 from pfpnas_operator.kube.jobs import JobBuilder
-from pfpnas_operator.kube.jobviews import JobRecord, PodView, job_view, owner_of, pods_view, record_of
+from pfpnas_operator.kube.jobviews import JobRecord, job_view, owner_of, record_of
+from pfpnas_operator.kube.looking import LOOK_AGAIN, PodLooks
 from pfpnas_operator.kube.together import together
 from pfpnas_operator.reconcile import JobRequest, JobView
+from pfpnas_operator.reconcile.waits import REFUSED, word
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = timedelta(seconds=3)
-"""A pod is scheduled and started in less; one that takes longer has a reason that is worth a request."""
-
-LOOK_AGAIN = timedelta(seconds=5)
-"""Between two looks at the pods of a Job that waits."""
-
-MOST_LOOKS = 4
-"""Jobs that wait and whose pods are looked at in one cycle: what a hundred others wait for is mostly the same."""
-
 OVERLAY = timedelta(seconds=60)
 """So long a Job that was made is believed to be there though the watch hasn't told of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Refusal:
+    """A Job that was not made."""
+
+    view: JobView
+    """As decisions see it, since it was first refused for that reason."""
+    at: datetime
+    """When it was last tried."""
 
 
 @dataclass(kw_only=True)
@@ -45,10 +47,13 @@ class ApiJobs:
     """When those were deleted, by uid, that stay until their pods are gone."""
     _now: datetime = field(default_factory=lambda: datetime.fromtimestamp(0, UTC))
     """Of the last look."""
-    _refused: dict[str, JobView] = field(default_factory=dict)
-    _since: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    _pods: dict[str, tuple[PodView, datetime]] = field(default_factory=dict)
-    """By the Job's uid: what was found, and when."""
+    _refused: dict[str, _Refusal] = field(default_factory=dict)
+    _standing: dict[str, tuple[tuple[str, str], datetime]] = field(default_factory=dict)
+    """How each Job stands (state, and what it waits for) and since when, by uid."""
+    _looks: PodLooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._looks = PodLooks(api=self.api, pool=self.pool)
 
     @property
     def namespace(self) -> str:
@@ -59,37 +64,51 @@ class ApiJobs:
         """Every Job as it stands."""
         self._now = now
         records = self._records(now)
-        self._remember(records, now)
-        self._look_at_pods(records, now)
-        seen = {name: self._view(record) for name, record in records.items()}
-        return {**self._refused, **seen}
+        self._looks.look(records.values(), now)
+        standing, self._standing = self._standing, {}
+        seen = {name: self._view(record, standing.get(record.uid), now) for name, record in records.items()}
+        return {**{name: refusal.view for name, refusal in self._refused.items()}, **seen}
 
     def uids(self) -> dict[str, str]:
         """Uids of the documents of Jobs, by their names."""
-        there = {name: record for name, (record, _) in self._made.items()} | dict(self.indexed)
+        there = dict(self.indexed) | {name: record for name, (record, _) in self._made.items()}
         return {name: record.document for name, record in there.items() if record.uid not in self._deleted}
 
     def create_all(self, requests: Sequence[JobRequest], *, now: datetime) -> None:
-        """Make Jobs side by side; one that is there already is left alone."""
-        for name, record in together(self.pool, lambda request: self._create(request, now), requests):
-            if record is not None:
-                self._made[name] = (record, now)
+        """Make Jobs side by side.
+
+        One that is there already is left alone, unless it waits and would be made otherwise now: then it goes, and is
+        made anew once it is gone. One that was refused is tried again after a while.
+        """
+        there = {request.name: self._known(request.name) for request in requests}
+        self.delete(request.name for request in requests if self._is_outdated(request, there[request.name]))
+        due = [r for r in requests if there[r.name] is None and not self._was_just_refused(r.name, now)]
+        for name, made in together(self.pool, lambda request: self._create(request, now), due):
+            if isinstance(made, JobRecord):
+                self._made[name] = (made, now)
+                self._refused.pop(name, None)
+            else:
+                self._refuse(name, made, now)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete Jobs side by side."""
         wanted = []
         for name in names:
             self._refused.pop(name, None)
-            known = self.indexed.get(name) or self._made.get(name, (None,))[0]
+            known = self._known(name)
             if known is not None and not known.leaving and known.uid not in self._leaving:
                 wanted.append(known)
-        for record in together(self.pool, self._delete, wanted):
-            if self._succeeded_by_its_like(record):
+        for record, was_there in together(self.pool, self._delete, wanted):
+            if was_there and self._succeeded_by_its_like(record):
                 self._leaving[record.uid] = self._now
             else:
                 self._deleted.add(record.uid)
 
     # -- seeing ------------------------------------------------------------------------------------------------
+
+    def _known(self, name: str) -> JobRecord | None:
+        known = self._made.get(name, (None,))[0] or self.indexed.get(name)
+        return None if known is None or known.uid in self._deleted else known
 
     def _records(self, now: datetime) -> dict[str, JobRecord]:
         """What the watch tells, with what it doesn't tell yet of the last moments."""
@@ -107,99 +126,102 @@ class ApiJobs:
         at = self._leaving.get(record.uid)
         return record if at is None else replace(record, leaving=True, since=at)
 
-    def _remember(self, records: Mapping[str, JobRecord], now: datetime) -> None:
-        """Since when each is in its state: a Job doesn't tell when its pod began to run."""
-        states = {(record.uid, record.state) for record in records.values()}
-        self._since = {key: self._since.get(key, now) for key in states}
+    def _view(self, record: JobRecord, before: tuple[tuple[str, str], datetime] | None, now: datetime) -> JobView:
+        """With the time since when it runs, or waits for what it waits for: a Job tells of neither.
 
-    def _view(self, record: JobRecord) -> JobView:
-        # A Job's own times are those of its start: a pod that replaces an evicted one waits since then at the earliest.
-        known = self._since[record.uid, record.state]
-        at_work = record.state in ("Pending", "Running") and not record.leaving
-        since = max(known, record.since) if at_work else record.since
-        found = self._pods.get(record.uid)
-        return job_view(record, found[0] if found else None, since=since)
-
-    def _look_at_pods(self, records: Mapping[str, JobRecord], now: datetime) -> None:
-        uids = {record.uid for record in records.values()}
-        self._pods = {uid: found for uid, found in self._pods.items() if uid in uids}
-        failed = [r for r in records.values() if r.state == "Failed" and not self._known_for_good(r)]
-        late = [r for r in records.values() if r.state == "Pending" and now - r.since > PATIENCE]
-        late = [r for r in late if now - self._pods.get(r.uid, (None, r.since))[1] > LOOK_AGAIN]
-        late.sort(key=lambda record: record.since)
-        for record, view in together(self.pool, self._look, [*failed, *late[:MOST_LOOKS]]):
-            self._pods[record.uid] = (view, now)
-
-    def _known_for_good(self, record: JobRecord) -> bool:
-        found = self._pods.get(record.uid)
-        return found is not None and found[0].exit_code is not None
-
-    def _look(self, record: JobRecord) -> tuple[JobRecord, PodView]:
-        selector = f"batch.kubernetes.io/job-name={record.name}"
-        pods = list(self.api.list(PODS, record.namespace, labels=selector))
-        mine = [pod for pod in pods if _controller(pod) == record.uid]
-        return record, pods_view(mine)
+        Its own times are those of its start: a pod in the place of an evicted one, or one that a node was found for
+        after hours, waits from then on.
+        """
+        view = job_view(record, self._looks.of(record), since=record.since)
+        stands = (view.state, word(view.reason))
+        since = before[1] if before is not None and before[0] == stands else now
+        self._standing[record.uid] = (stands, since)
+        if view.leaving or view.state not in ("Pending", "Running"):
+            return view
+        since = max(since, record.since)
+        return replace(view, since=since, progressed_at=since)
 
     # -- doing -------------------------------------------------------------------------------------------------
 
-    def _create(self, request: JobRequest, now: datetime) -> tuple[str, JobRecord | None]:
-        body = self.builder.build(request)
-        try:
-            made = self.api.create(JOBS, self.namespace, body)
-        except Exists:
-            return request.name, self._existing(request.name)
-        except ApiError as e:
-            if e.status != 422:
-                raise
-            self._refused[request.name] = _refusal(request, e, now)
-            return request.name, None
-        self._add_service(request, made)
-        return request.name, record_of(made)
+    def _is_outdated(self, request: JobRequest, known: JobRecord | None) -> bool:
+        """Whether a Job that waits was made of something else; one of an operator before has no mark."""
+        waits = known is not None and known.state in ("Queued", "Pending") and not known.leaving
+        return waits and known is not None and known.made_of not in ("", self.builder.made_of(request))
 
-    def _add_service(self, request: JobRequest, job: Mapping[str, Any]) -> None:
-        service = self.builder.service(request, dict(job))
+    def _was_just_refused(self, name: str, now: datetime) -> bool:
+        refusal = self._refused.get(name)
+        return refusal is not None and now - refusal.at < LOOK_AGAIN
+
+    def _refuse(self, name: str, view: JobView, now: datetime) -> None:
+        before = self._refused.get(name)
+        if before is not None and before.view.reason == view.reason:
+            view = replace(view, since=before.view.since, progressed_at=before.view.since)
+        self._refused[name] = _Refusal(view=view, at=now)
+
+    def _create(self, request: JobRequest, now: datetime) -> tuple[str, JobRecord | JobView]:
+        """A Job as it was made, or why it was not."""
+        try:
+            self._see_service(request)
+            return request.name, record_of(self.api.create(JOBS, self.namespace, self.builder.build(request)))
+        except Exists:
+            return request.name, self._existing(request.name, now)
+        except Terminating:
+            raise
+        except ApiError as e:
+            # A webhook that can't be asked is like one that refuses: nobody knows for how long.
+            if isinstance(e, ApiAway) and "webhook" not in str(e):
+                raise
+            return request.name, _refused(request, e, now)
+
+    def _see_service(self, request: JobRequest) -> None:
+        """Before the Job whose pods need it: then there is never the one without the other."""
+        service = self.builder.service(request)
         if service is None:
             return
         try:
             self.api.create(SERVICES, self.namespace, service)
         except Exists:
-            # Of the Job before: the garbage collector may take it away with that one, and leave none.
-            self.api.delete(SERVICES, self.namespace, request.name)
-            self.api.create(SERVICES, self.namespace, service)
+            return  # of the attempt before
 
-    def _existing(self, name: str) -> JobRecord | None:
+    def _existing(self, name: str, now: datetime) -> JobRecord | JobView:
         """The Job that has this name already, if it is ours; one that isn't is waited out."""
         found = self.api.get(JOBS, self.namespace, name)
         if found is None:
-            return None
+            return _waiting(name, "", "", now)  # it went just now
         if owner_of(found) == self.builder.owner.uid:
             return record_of(found)
         logger.warning("Job %s/%s belongs to another owner: waiting until it is gone", self.namespace, name)
-        return None
+        return _waiting(
+            name, "", "another Job of this name is there, and not its own: it waits until that is gone", now
+        )
 
-    def _delete(self, record: JobRecord) -> JobRecord:
+    def _delete(self, record: JobRecord) -> tuple[JobRecord, bool]:
+        """The Job, and whether it was still there."""
         foreground = self._succeeded_by_its_like(record)
-        self.api.delete(
+        was_there = self.api.delete(
             JOBS,
             record.namespace,
             record.name,
             propagation="Foreground" if foreground else "Background",
             uid=record.uid,
         )
-        return record
+        return record, was_there
 
     def _succeeded_by_its_like(self, record: JobRecord) -> bool:
-        """Whether the next of its name must not start before its pods are gone; another build has another name."""
+        """Whether the next of its name must not start before its pods are gone.
+
+        A build may: what an interrupted one still writes is what the next one writes.
+        """
         return record.component != "trial"
 
 
-def _controller(pod: Mapping[str, Any]) -> str | None:
-    references = pod["metadata"].get("ownerReferences", ())
-    return next((reference["uid"] for reference in references if reference.get("controller")), None)
+def _refused(request: JobRequest, error: ApiError, now: datetime) -> JobView:
+    """A Job that the API server doesn't take.
 
-
-def _refusal(request: JobRequest, error: ApiError, now: datetime) -> JobView:
-    """A Job that the API server finds invalid: what it was made of is at fault, and another attempt ends the same."""
+    What it finds invalid stays so: what it was made of is at fault. A quota or a policy may change.
+    """
+    if error.status != 422:
+        return _waiting(request.name, REFUSED, f"the API server refuses the Job: {error}", now)
     return JobView(
         name=request.name,
         state="Failed",
@@ -208,3 +230,7 @@ def _refusal(request: JobRequest, error: ApiError, now: datetime) -> JobView:
         exit_code=EXIT_BAD_INPUT,
         message=f"the API server refused the Job: {error}",
     )
+
+
+def _waiting(name: str, reason: str, message: str, now: datetime) -> JobView:
+    return JobView(name=name, state="Pending", since=now, progressed_at=now, reason=reason, message=message)

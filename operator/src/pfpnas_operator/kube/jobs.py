@@ -1,5 +1,7 @@
 """Builders of Jobs: objects out of requests, and nothing else."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +9,7 @@ from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_ARTIFACTS_TOKEN, ENV_JOB, ENV_RED
 from pfpnas_api.kinds.pods import PodTemplate, ResourceRequirements, Toleration
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.config import Config
-from pfpnas_operator.kube.owners import ANNOTATION_JOB, LABEL_QUEUE, Owner
+from pfpnas_operator.kube.owners import ANNOTATION_JOB, ANNOTATION_MADE_OF, LABEL_QUEUE, Owner
 from pfpnas_operator.reconcile import JobRequest
 
 CONTAINER: Final = "main"
@@ -16,6 +18,9 @@ KEY_TOKEN: Final = "artifacts-token"
 KEY_ADDRESS: Final = "artifacts-address"
 GPU: Final = "nvidia.com/gpu"
 MASTER_PORT: Final = 29400
+
+RENDEZVOUS_SECONDS: Final = 24 * 3600
+"""The first pods of a training wait so long for the last: as long as that may wait for a node or a quota."""
 
 KEPT_SECONDS: Final = 24 * 3600
 """A Job that has ended is deleted once its result is taken; this is for those that an absent operator left."""
@@ -64,20 +69,22 @@ class JobBuilder:
             },
         }
 
-    def service(self, request: JobRequest, job: Object) -> Object | None:
-        """The headless Service by which the pods of one training find each other; gone with its Job."""
+    def service(self, request: JobRequest) -> Object | None:
+        """The headless Service by which the pods of one training find each other; None where nobody has to.
+
+        It goes before its Job, serves every attempt, and is gone with the owner. Its name holds the owner's uid: it is
+        nobody else's.
+        """
         if not self._distributed(request):
             return None
-        metadata = job["metadata"]
-        reference = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
         return {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {
-                "name": request.name,
+                "name": _service_name(request),
                 "namespace": self.owner.namespace,
                 "labels": self.owner.labels(request.workload),
-                "ownerReferences": [{**reference, "controller": True, "blockOwnerDeletion": False}],
+                "ownerReferences": [self.owner.reference],
             },
             "spec": {
                 "clusterIP": "None",
@@ -88,13 +95,23 @@ class JobBuilder:
             },
         }
 
+    def made_of(self, request: JobRequest) -> str:
+        """A mark of what somebody may change and a Job is made of: another mark, another Job."""
+        owner, images = self.owner, self.config.images
+        parts = (
+            request.document.document(),
+            owner.template.document(),
+            (owner.queue, owner.image, owner.workers, images.workloads),
+        )
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
     def _metadata(self, request: JobRequest) -> Object:
         queue = {LABEL_QUEUE: self.owner.queue} if self.owner.queue else {}
         return {
             "name": request.name,
             "namespace": self.owner.namespace,
             "labels": {**self.owner.labels(request.workload), **queue},
-            "annotations": {ANNOTATION_JOB: request.document.uid},
+            "annotations": {ANNOTATION_JOB: request.document.uid, ANNOTATION_MADE_OF: self.made_of(request)},
             "ownerReferences": [self.owner.reference],
         }
 
@@ -137,7 +154,7 @@ class JobBuilder:
 
     def _network(self, request: JobRequest) -> Object:
         """An Indexed Job's pods are named in DNS by the Service of this subdomain."""
-        return {"subdomain": request.name} if self._distributed(request) else {}
+        return {"subdomain": _service_name(request)} if self._distributed(request) else {}
 
     def _container(self, request: JobRequest) -> Object:
         own = self.owner.image if request.workload in _BUILDS else None
@@ -172,8 +189,9 @@ class JobBuilder:
             f"--nnodes={self.owner.workers}",
             f"--nproc-per-node={processes}",
             "--node-rank=$(JOB_COMPLETION_INDEX)",
-            f"--master-addr={request.name}-0.{request.name}",
+            f"--master-addr={request.name}-0.{_service_name(request)}",
             f"--master-port={MASTER_PORT}",
+            f"--rdzv-conf=timeout={RENDEZVOUS_SECONDS}",
             "-m",
             "pfpnas_workloads",
         ]
@@ -198,6 +216,11 @@ class JobBuilder:
         if own is None:
             return default
         return _without_devices(own) if request.workload == "tune" else own
+
+
+def _service_name(request: JobRequest) -> str:
+    """Of a training's pods: a DNS label that begins with a letter, whatever its owner is called."""
+    return f"pfpnas-{request.document.uid}"
 
 
 def _failure_policy() -> Object:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_RETRY
 from pfpnas_operator.kube.jobs import CONTAINER
-from pfpnas_operator.kube.owners import ANNOTATION_JOB, LABEL_COMPONENT, LABEL_OWNER
+from pfpnas_operator.kube.owners import ANNOTATION_JOB, ANNOTATION_MADE_OF, LABEL_COMPONENT, LABEL_OWNER
 from pfpnas_operator.reconcile import JobView
+from pfpnas_operator.reconcile.waits import NO_POD, TERMINATING
 
 State = Literal["Queued", "Pending", "Running", "Succeeded", "Failed"]
 
@@ -23,6 +25,12 @@ _DISRUPTED: Final = frozenset(
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons of waiting that pass by themselves within seconds."""
 
+_DEADLINE: Final = "DeadlineExceeded"
+"""The Job controller's reason for a Job that took longer than it may: that is its own fault."""
+
+_ENDED: Final = ("Succeeded", "Failed")
+"""Phases of pods that do nothing any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
@@ -36,8 +44,14 @@ class JobRecord:
     """Uid of the document that it works on."""
     state: State
     since: datetime
+    reason: str = ""
+    """Why it failed, in the controller's word."""
     message: str = ""
     leaving: bool = False
+    pods: int = 1
+    """So many have to be up before anything goes on."""
+    made_of: str = ""
+    """The mark of what it was made of; empty where it has none."""
 
 
 def owner_of(body: Mapping[str, Any]) -> str | None:
@@ -49,33 +63,44 @@ def owner_of(body: Mapping[str, Any]) -> str | None:
 def record_of(body: Mapping[str, Any]) -> JobRecord:
     """What is kept of a Job's object."""
     metadata, status = body["metadata"], body.get("status") or {}
+    annotations = metadata.get("annotations", {})
     leaving = metadata.get("deletionTimestamp")
-    state, since, message = _state(body, status, made=metadata["creationTimestamp"])
+    state, since, why = _state(body, status, made=metadata["creationTimestamp"])
     return JobRecord(
         name=metadata["name"],
         uid=metadata["uid"],
         namespace=metadata["namespace"],
         component=metadata.get("labels", {}).get(LABEL_COMPONENT, ""),
-        document=metadata.get("annotations", {}).get(ANNOTATION_JOB, ""),
+        document=annotations.get(ANNOTATION_JOB, ""),
         state=state,
         since=moment(leaving or since),
-        message=message,
+        reason=why.get("reason", ""),
+        message=why.get("message", ""),
         leaving=bool(leaving),
+        pods=_needed(body, status),
+        made_of=annotations.get(ANNOTATION_MADE_OF, ""),
     )
 
 
-def _state(body: Mapping[str, Any], status: Mapping[str, Any], *, made: str) -> tuple[State, str, str]:
+def _state(body: Mapping[str, Any], status: Mapping[str, Any], *, made: str) -> tuple[State, str, Mapping[str, str]]:
     """State, since when, and the controller's words on it."""
     ended = {one["type"]: one for one in status.get("conditions") or () if one.get("status") == "True"}
     if "Complete" in ended:
-        return "Succeeded", status.get("completionTime") or ended["Complete"]["lastTransitionTime"], ""
+        return "Succeeded", status.get("completionTime") or ended["Complete"]["lastTransitionTime"], {}
     if "Failed" in ended:
-        return "Failed", ended["Failed"]["lastTransitionTime"], ended["Failed"].get("message", "")
+        return "Failed", ended["Failed"]["lastTransitionTime"], ended["Failed"]
     if body["spec"].get("suspend"):
         suspended = ended.get("Suspended", {}).get("lastTransitionTime")
-        return "Queued", suspended or made, "waits for its queue to admit it"
+        return "Queued", suspended or made, {"message": "waits for its queue to admit it"}
     started = status.get("startTime") or made
-    return ("Running" if status.get("ready") else "Pending"), started, ""
+    return ("Running" if status.get("ready", 0) >= _needed(body, status) else "Pending"), started, {}
+
+
+def _needed(body: Mapping[str, Any], status: Mapping[str, Any]) -> int:
+    """Pods of a training wait for one another until the last is up; of pooled workers each serves by itself."""
+    if body["metadata"].get("labels", {}).get(LABEL_COMPONENT) != "pretrain":
+        return 1
+    return max(1, int(body["spec"].get("parallelism", 1)) - int(status.get("succeeded", 0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,49 +113,75 @@ class PodView:
     infrastructure: bool = False
 
 
-def pods_view(pods: Iterable[Mapping[str, Any]]) -> PodView:
-    """The one pod of a Job that says most: one that failed by itself, then one that was disrupted, then one that waits.
+def ended_view(pods: Iterable[Mapping[str, Any]]) -> PodView:
+    """The one pod of a failed Job that says most: one that failed by itself, then one that was disrupted.
+
+    Of several that failed by themselves (a training is one, and takes all its pods with it) the one that refused its
+    input goes first, and one that only asks for another start last.
 
     A Job that failed without leaving a pod lost it to somebody else: nothing of its own is known to be wrong.
     """
-    views = [_pod_view(pod) for pod in pods]
+    views = [_ended_view(pod) for pod in pods]
     own = [view for view in views if view.exit_code not in (None, 0) and not view.infrastructure]
     disrupted = [view for view in views if view.infrastructure]
-    waiting = [view for view in views if view.reason]
-    return next(iter([*own, *disrupted, *waiting]), PodView())
+    own.sort(key=lambda view: {EXIT_BAD_INPUT: 0, EXIT_RETRY: 2}.get(view.exit_code or 0, 1))
+    return next(iter([*own, *disrupted]), PodView())
 
 
-def _pod_view(pod: Mapping[str, Any]) -> PodView:
+def _ended_view(pod: Mapping[str, Any]) -> PodView:
     status = pod.get("status", {})
-    conditions = {one["type"]: one for one in status.get("conditions") or ()}
-    disrupted = conditions.get("DisruptionTarget", {}).get("status") == "True"
-    container: Mapping[str, Any] = next(
-        (one for one in status.get("containerStatuses") or () if one["name"] == CONTAINER), {}
-    )
-    ended = container.get("state", {}).get("terminated")
-    if ended is not None:
-        words = [ended.get("reason", ""), _last_line(ended.get("message", ""))]
-        return PodView(
-            exit_code=ended["exitCode"],
-            reason="" if ended["exitCode"] == 0 else ended.get("reason", ""),
-            message=": ".join(word for word in words if word and word != "Error"),
-            infrastructure=disrupted or status.get("reason") in _DISRUPTED,
-        )
-    if status.get("phase") == "Failed" or disrupted:
+    gone = _is_disrupted(status) or status.get("reason") in _DISRUPTED
+    ended = _container(status).get("state", {}).get("terminated")
+    if ended is None:
         words = [status.get("reason", ""), status.get("message", "")]
-        gone = disrupted or status.get("reason") in _DISRUPTED
         return PodView(message=": ".join(filter(None, words)), infrastructure=gone)
-    return _waiting(container, conditions)
+    words = [ended.get("reason", ""), _last_line(ended.get("message", ""))]
+    return PodView(
+        exit_code=ended["exitCode"],
+        reason="" if ended["exitCode"] == 0 else ended.get("reason", ""),
+        message=": ".join(word for word in words if word and word != "Error"),
+        infrastructure=gone,
+    )
 
 
-def _waiting(container: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> PodView:
-    waits = container.get("state", {}).get("waiting") or {}
+def waiting_view(pods: Iterable[Mapping[str, Any]], *, needed: int) -> PodView:
+    """Why a Job's pods are not up: one of them says it, or there are fewer than it needs (reason `NO_POD`)."""
+    there = [pod for pod in pods if not _has_ended(pod)]
+    said = [view for view in map(_waiting_view, there) if view.reason]
+    if said:
+        return said[0]
+    return PodView(reason=NO_POD) if len(there) < needed else PodView()
+
+
+def _has_ended(pod: Mapping[str, Any]) -> bool:
+    status = pod.get("status", {})
+    return status.get("phase") in _ENDED or "terminated" in _container(status).get("state", {})
+
+
+def _waiting_view(pod: Mapping[str, Any]) -> PodView:
+    status = pod.get("status", {})
+    if pod["metadata"].get("deletionTimestamp"):
+        return PodView(reason=TERMINATING, message="its pod was told to end, and has not: is its node lost?")
+    waits = _container(status).get("state", {}).get("waiting") or {}
     if waits.get("reason") and waits["reason"] not in _STARTING:
         return PodView(reason=waits["reason"], message=waits.get("message", ""))
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled = _conditions(status).get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return PodView(reason=scheduled.get("reason", "Unschedulable"), message=scheduled.get("message", ""))
     return PodView()
+
+
+def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = (one for one in status.get("containerStatuses") or () if one["name"] == CONTAINER)
+    return next(found, {})
+
+
+def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {one["type"]: one for one in status.get("conditions") or ()}
+
+
+def _is_disrupted(status: Mapping[str, Any]) -> bool:
+    return _conditions(status).get("DisruptionTarget", {}).get("status") == "True"
 
 
 def _last_line(text: str) -> str:
@@ -158,22 +209,23 @@ def job_view(record: JobRecord, pods: PodView | None, *, since: datetime) -> Job
         return replace(view, exit_code=0)
     if record.state == "Failed":
         return _failed(view, record, pods or PodView())
-    # A pod that has ended while its Job hasn't waits for nothing.
-    if pods is None or record.state != "Pending" or pods.exit_code is not None:
+    if pods is None or record.state != "Pending":
         return view
     return replace(view, reason=pods.reason, message=pods.message)
 
 
 def _failed(view: JobView, record: JobRecord, pods: PodView) -> JobView:
+    # A rule that took the Job down goes first: what other pods said then is but its consequence.
     by_policy = _BY_POLICY.search(record.message)
-    code = pods.exit_code if pods.exit_code is not None else int(by_policy.group(1)) if by_policy else None
-    said = pods.message or record.message or "its pod is gone"
+    code = int(by_policy.group(1)) if by_policy else pods.exit_code
+    said = (pods.message if pods.exit_code == code else "") or record.message or "its pod is gone"
+    gone = pods.infrastructure or (code is None and record.reason != _DEADLINE)
     return replace(
         view,
         exit_code=code,
         reason=pods.reason,
         message=f"{record.name}: {said}" + (f" (exit code {code})" if code else ""),
-        infrastructure=pods.infrastructure or (code is None and "DeadlineExceeded" not in record.message),
+        infrastructure=gone and by_policy is None,
     )
 
 

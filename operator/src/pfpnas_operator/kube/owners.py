@@ -12,6 +12,7 @@ LABEL_OWNER = "pfpnas.io/owner"
 LABEL_NAME = "pfpnas.io/name"
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
 ANNOTATION_JOB = "pfpnas.io/job"
+ANNOTATION_MADE_OF = "pfpnas.io/made-of"
 MANAGER = "pfpnas"
 
 

@@ -178,6 +178,8 @@ def _advance_pod(
     wait = wait_of(job, now)
     if wait is not None and wait.over:
         return BuildFailed(reason=wait.reason, message=wait.message)
+    if wait is not None and job.name not in plan.wanted_jobs:
+        plan.waiting_jobs.append(_job_of(observed.experiment, request))
     if wait is not None or (job.state == "Running" and now - job.since <= BUILD_DEADLINE):
         plan.wanted_jobs.add(job.name)
         return Building(tries=tries, wait=wait)
@@ -225,9 +227,13 @@ def _start(
     if experiment.spec.trial_template.mode == "Pooled":
         plan.builds.append(request)
     else:
-        job = TrialJob(experiment=experiment.metadata.uid, **dict(request))
-        plan.create_jobs.append(JobRequest(name=names.build_job(experiment, request), workload="trial", document=job))
+        plan.create_jobs.append(_job_of(experiment, request))
     return Building(tries=tries)
+
+
+def _job_of(experiment: NASExperiment, request: BuildRequest) -> JobRequest:
+    document = TrialJob(experiment=experiment.metadata.uid, **dict(request))
+    return JobRequest(name=names.build_job(experiment, request), workload="trial", document=document)
 
 
 def _asked(plan: Plan) -> list[BuildRequest]:

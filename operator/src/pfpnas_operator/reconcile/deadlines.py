@@ -34,7 +34,8 @@ BROKEN_DEADLINE = timedelta(minutes=10)
 """For a pod whose image or configuration is not there: a registry comes back within it, a wrong name does not."""
 
 UNSCHEDULABLE_DEADLINE = timedelta(hours=24)
-"""For a pod that no node has room for: other work ends, or nodes are added. The condition says so from the start."""
+"""For a pod that no node or no quota has room for: other work ends, or more is given. The condition says so from the
+start."""
 
 TERMINATING_DEADLINE = timedelta(hours=24)
 """For the pods of a deleted Job to end: those of a node that is lost stay until somebody removes the node."""

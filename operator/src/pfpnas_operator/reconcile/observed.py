@@ -19,8 +19,8 @@ class JobView:
     state: Literal["Queued", "Pending", "Running", "Succeeded", "Failed"]
     """Queued: it is suspended until its queue (Kueue) admits it. Pending: its pods do not run yet."""
     since: datetime
-    """When its state began, as well as the system tells: of Pending when it was made or admitted, of Running when its
-    container started, of an ended one when it ended, of a leaving one when it was deleted."""
+    """When its state began, as well as the system tells: of Pending when the reason for it began, of Running when its
+    last container started, of an ended one when it ended, of a leaving one when it was deleted."""
     progressed_at: datetime
     """When it last said something new about its progress; `since` if never."""
     exit_code: int | None = None

@@ -48,6 +48,9 @@ class Plan:
     delete_builds: list[str] = field(default_factory=list)
     delete_jobs: list[str] = field(default_factory=list)
     create_jobs: list[JobRequest] = field(default_factory=list)
+    waiting_jobs: list[JobRequest] = field(default_factory=list)
+    """Jobs that do not run yet, as they would be made now: one that was refused is tried again, one that would be made
+    otherwise is made anew."""
     log: list[LogEntry] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
     """Trials that `log` tells of: name → Started or Finished."""

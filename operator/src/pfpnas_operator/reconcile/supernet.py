@@ -21,7 +21,7 @@ from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STALL_DEADLINE, STEADY
 from pfpnas_operator.reconcile.manifests import accuracies, checkpoint_in, predictor_in
 from pfpnas_operator.reconcile.observed import JobView, SupernetObserved
-from pfpnas_operator.reconcile.plan import JobDocument, JobRequest, Plan
+from pfpnas_operator.reconcile.plan import JobRequest, Plan
 from pfpnas_operator.reconcile.waits import PENDING, Wait, counted, interrupted, remove, retry, wait_of
 
 Stage = Literal["Pretrain", "FitPredictor"]
@@ -159,7 +159,8 @@ def _pretrain(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
     supernet, stamp = cycle.supernet, cycle.stamp
     name = names.pretrain_job(supernet)
     document = PretrainJob(uid=names.uid(supernet, name), spec=training_of(supernet.spec))
-    outcome = _stage(cycle, status, stage="Pretrain", name=name, document=document)
+    wanted = JobRequest(name=name, workload="pretrain", document=document)
+    outcome = _stage(cycle, status, "Pretrain", wanted)
     if isinstance(outcome, _StageFailed):
         return _failed(cycle, status, outcome)
     if isinstance(outcome, _Ongoing):
@@ -182,7 +183,8 @@ def _fit(cycle: _Cycle, status: SupernetStatus, checkpoint: CheckpointStatus) ->
         checkpoint=checkpoint.artifact,
         calibration=checkpoint.calibration,
     )
-    outcome = _stage(cycle, status, stage="FitPredictor", name=name, document=document)
+    wanted = JobRequest(name=name, workload="fit-predictor", document=document)
+    outcome = _stage(cycle, status, "FitPredictor", wanted)
     if isinstance(outcome, _StageFailed):
         return _failed(cycle, status, outcome)
     if isinstance(outcome, _Ongoing):
@@ -221,27 +223,30 @@ def _said(cycle: _Cycle, conditions: tuple[Condition, ...], *, stage: Stage, sai
 
 
 def _stage(
-    cycle: _Cycle, status: SupernetStatus, *, stage: Stage, name: str, document: PretrainJob | FitPredictorJob
+    cycle: _Cycle, status: SupernetStatus, stage: Stage, wanted: JobRequest
 ) -> Manifest | _Ongoing | _StageFailed:
     """The stage's manifest when it is done; else the status with its progress; else why it failed."""
-    manifest, job = cycle.observed.manifests.get(document.uid), cycle.observed.jobs.get(name)
-    if manifest is not None and document.uid not in cycle.plan.forget:
+    uid, job = wanted.document.uid, cycle.observed.jobs.get(wanted.name)
+    manifest = cycle.observed.manifests.get(uid)
+    if manifest is not None and uid not in cycle.plan.forget:
         if job is not None and not job.active and not job.leaving:
-            remove(cycle.plan, name)
+            remove(cycle.plan, wanted.name)
         if manifest.outcome == "Done":
             return manifest
         return _StageFailed(reason=manifest.outcome, message=manifest.message)
     if job is None:
-        return _start(cycle, status, name=name, document=document, stage=stage)
-    return _of_job(cycle, status, stage, job)
+        return _start(cycle, status, stage, wanted)
+    wait = wait_of(job, cycle.now)
+    if wait is None:
+        return _of_job(cycle, status, stage, job)
+    if wait.over:
+        return _StageFailed(reason=wait.reason, message=wait.message)
+    cycle.plan.waiting_jobs.append(wanted)
+    return _Ongoing(status=status, said=wait)
 
 
 def _of_job(cycle: _Cycle, status: SupernetStatus, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
-    wait = wait_of(job, cycle.now)
-    if wait is not None and wait.over:
-        return _StageFailed(reason=wait.reason, message=wait.message)
-    if wait is not None:
-        return _Ongoing(status=status, said=wait)
+    """Of one that runs or has ended."""
     if job.active and not _stalls(job, cycle.now):
         return _Ongoing(status=_running(status, stage, job, cycle.now), said=WORDS[stage])
     return _interrupted(cycle, status, stage=stage, job=job) if interrupted(job) else _again(cycle, status, stage, job)
@@ -281,15 +286,11 @@ def _again(cycle: _Cycle, status: SupernetStatus, stage: Stage, job: JobView) ->
     return _Ongoing(status=tried, said=Wait(reason=PENDING, message=f"{job.name} is tried again: {why}"))
 
 
-def _start(
-    cycle: _Cycle, status: SupernetStatus, *, name: str, document: PretrainJob | FitPredictorJob, stage: Stage
-) -> _Ongoing:
-    wanted: JobDocument = document
-    workload: Literal["pretrain", "fit-predictor"] = "pretrain" if stage == "Pretrain" else "fit-predictor"
-    cycle.plan.create_jobs.append(JobRequest(name=name, workload=workload, document=wanted))
+def _start(cycle: _Cycle, status: SupernetStatus, stage: Stage, wanted: JobRequest) -> _Ongoing:
+    cycle.plan.create_jobs.append(wanted)
     progress = status.progress if status.progress and status.progress.stage == stage else StageProgress(stage=stage)
     started = status.model_copy(update={"progress": progress})
-    return _Ongoing(status=started, said=Wait(reason=PENDING, message=f"{name}: its pod is being started"))
+    return _Ongoing(status=started, said=Wait(reason=PENDING, message=f"{wanted.name}: its pod is being started"))
 
 
 def _progress(stage: Stage, job: JobView) -> StageProgress:

@@ -168,8 +168,11 @@ def _keep(cycle: Cycle, wanted: JobRequest) -> Fault | Wait | None:
         cycle.plan.create_jobs.append(wanted)
         return None
     wait = wait_of(job, cycle.stamp.now)
+    if wait is not None and wait.over:
+        return Fault(reason=wait.reason, message=wait.message)
     if wait is not None:
-        return Fault(reason=wait.reason, message=wait.message) if wait.over else wait
+        cycle.plan.waiting_jobs.append(wanted)
+        return wait
     if interrupted(job):
         return _interrupted(cycle, job)
     why = _trouble(cycle.observed, wanted, job, cycle.stamp.now)

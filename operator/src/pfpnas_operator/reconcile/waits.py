@@ -23,6 +23,8 @@ from pfpnas_operator.reconcile.observed import JobView
 from pfpnas_operator.reconcile.plan import Plan
 
 QUEUED, PENDING, TERMINATING, INTERRUPTED = "Queued", "Pending", "Terminating", "Interrupted"
+REFUSED, NO_POD = "JobRefused", "NoPod"
+"""Of a Job that can't be made, and of one whose pods can't: for a quota, or a policy of the cluster."""
 
 SAME = {"ErrImagePull": "ImagePullBackOff", "RegistryUnavailable": "ImagePullBackOff"}
 """Words that take turns for one and the same trouble."""
@@ -73,7 +75,7 @@ def wait_of(job: JobView, now: datetime) -> Wait | None:
     elif job.state == "Queued":
         reason, text = QUEUED, job.message or "waits in its queue"
     elif job.state == "Pending":
-        reason, text = _word(job.reason), job.message or "its pod is being started"
+        reason, text = word(job.reason), job.message or "its pod is being started"
     else:
         return None
     longest = _longest(reason)
@@ -87,9 +89,10 @@ def _said(job: JobView, text: str, passed: timedelta | None) -> str:
     return f"{job.name} waited for more than {int(passed.total_seconds() // 60)} min: {text}"
 
 
-def _word(reason: str) -> str:
-    word = SAME.get(reason, reason)
-    return PENDING if word in STARTING or not _REASON.fullmatch(word) else word
+def word(reason: str) -> str:
+    """A reason why a Job's pods wait, as a condition has it: one word for what takes turns or passes by itself."""
+    said = SAME.get(reason, reason)
+    return PENDING if said in STARTING or not _REASON.fullmatch(said) else said
 
 
 def _longest(reason: str) -> timedelta | None:
@@ -97,8 +100,9 @@ def _longest(reason: str) -> timedelta | None:
         return None
     if reason in BROKEN:
         return BROKEN_DEADLINE
-    known = {"Unschedulable": UNSCHEDULABLE_DEADLINE, TERMINATING: TERMINATING_DEADLINE}
-    return known.get(reason, PENDING_DEADLINE)
+    if reason in ("Unschedulable", REFUSED, NO_POD):
+        return UNSCHEDULABLE_DEADLINE
+    return TERMINATING_DEADLINE if reason == TERMINATING else PENDING_DEADLINE
 
 
 def interrupted(job: JobView) -> bool:
