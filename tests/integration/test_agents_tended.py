@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from pfpnas_api.bus import AgentBus, OperatorBus, connect
 from pfpnas_api.messages import Heartbeat
-from pfpnas_operator.access.housekeeping import Note, sweep_owners, tend_agents
+from pfpnas_operator.access.housekeeping import Note, OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import HEARD, HEARD_AT, LET_IN, PROBLEM, Agent, config_map
 from pfpnas_operator.access.rules import owner_rules, owner_user
 from pfpnas_operator.access.users import RedisUsers
@@ -90,5 +90,16 @@ def test_users_of_owners_that_are_gone_are_removed_and_agents_stay(house: House)
     house.tend(registered("a"))
     for uid in ("u1", "u2"):
         house.users.ensure(owner_user(uid), owner_rules(uid, ["bench"]))
-    assert sweep_owners(house.users, {"u2", "u3"}) == ["owner-u1"]
+    sweep = OwnerSweep()
+    assert sweep.sweep(house.users, {"u2", "u3"}) == []
+    assert sweep.sweep(house.users, {"u2", "u3"}) == ["owner-u1"]
     assert house.users.names("") == ["admin", "agent-a", "default", "operator", "owner-u2"]
+
+
+def test_an_owner_that_came_after_the_look_keeps_its_user(house: House) -> None:
+    sweep = OwnerSweep()
+    house.users.ensure(owner_user("u1"), owner_rules("u1", ["bench"]))
+    assert sweep.sweep(house.users, set()) == []
+    assert sweep.sweep(house.users, {"u1"}) == []
+    assert sweep.sweep(house.users, set()) == []
+    assert "owner-u1" in house.users.names("")

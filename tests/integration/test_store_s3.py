@@ -2,15 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import s3fs
 from redis import Redis
 
-from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, ArtifactStore, RefUnreadable, open_store
+from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, ArtifactStore, RefUnreadable, objects, open_store
 from pfpnas_api.jobs import Manifest, TrialJob
 from pfpnas_api.kinds import ArtifactRef
 from pfpnas_operator.store.sweep import GRACE, Living, sweep_store
@@ -98,6 +99,30 @@ def test_many_references_are_read_at_once(store: ArtifactStore, address: str) ->
     assert isinstance(found.pop("e-007"), RefUnreadable)
     assert found.pop("gone") is None
     assert found == {name: {"name": name} for name in names if name != "e-007"}
+
+
+def test_what_references_name_is_read_once_a_writing(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        store.write_ref(f"e-{n}", {"sha256": f"{n}" * 64})
+    read: list[str] = []
+    many = store.read_refs
+
+    def noted(names: Sequence[str]) -> Iterator[Any]:
+        read.extend(names)
+        return many(names)
+
+    monkeypatch.setattr(store, "read_refs", noted)
+    wanted = {f"e-{n}": frozenset({f"{n}" * 64}) for n in range(3)}
+    assert dict(store.named()) == wanted
+    assert dict(store.named()) == wanted
+    assert read == ["e-0", "e-1", "e-2"] * 2  # written just now: they may be written again in the same second
+    monkeypatch.setattr(objects, "SETTLED", timedelta(minutes=-5))
+    assert dict(store.named()) == wanted
+    read.clear()
+    store.write_ref("e-1", {"sha256": "c" * 64, "n": 1})
+    store.delete_ref("e-2")
+    assert dict(store.named()) == {"e-0": {"0" * 64}, "e-1": {"c" * 64}}
+    assert read == ["e-1"]
 
 
 def test_a_damaged_artifact_is_noticed(store: ArtifactStore, address: str) -> None:

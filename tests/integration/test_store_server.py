@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
 from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, FolderStore, open_store
+from pfpnas_operator.store.sweep import read_contents
 from pfpnas_operator.store.tokens import Key
 from support.artifact_server import ArtifactServer, artifact_server
 
@@ -150,6 +152,39 @@ def test_listings_are_the_operators(server: ArtifactServer) -> None:
             next(iter(listing))
 
 
+def test_a_listing_says_what_references_name(server: ArtifactServer) -> None:
+    folder = FolderStore(server.root)
+    model, other = "a" * 64, "b" * 64
+    folder.write_ref("e-1", {"artifacts": {"model": {"sha256": model, "size": 1}}, "log": f"sha256:{other}"})
+    folder.write_ref("e-2", {})
+    (server.root / "refs" / "e-3.json").write_text("{")
+    wanted = {"e-1": {model, other}, "e-2": frozenset(), "e-3": None}
+    assert dict(server.store().named()) == wanted
+    assert dict(folder.named()) == wanted
+    with pytest.raises(ArtifactError, match="403 listings are for the operator"):
+        next(iter(server.store(UID).named()))
+
+
+def test_a_sweep_asks_for_no_reference_by_itself_but_those_of_owners(server: ArtifactServer) -> None:
+    store, folder = server.store(), FolderStore(server.root)
+    for n in range(200):
+        folder.write_ref(f"e-{n:03d}", {"sha256": folder.put(bytes([n])).sha256})
+    folder.write_ref("owner-e", {"kind": "NASExperiment", "namespace": "a", "name": "n", "deletionPolicy": "Delete"})
+    asked: list[str] = []
+    request = store._pool.urlopen
+
+    def counted(method: str, path: str, **more: Any) -> Any:
+        asked.append(f"{method} {path}")
+        return request(method, path, **more)
+
+    store._pool.urlopen = counted  # type: ignore[method-assign]
+    contents = read_contents(store)
+    assert len(contents.refs) == 201
+    assert len({digest for named in contents.refs.values() for digest in named or ()}) == 200
+    assert list(contents.owners) == ["e"]
+    assert len(asked) == 5, asked  # two listings, each with its empty last page; and the owner's record
+
+
 def test_listings_are_whole_over_many_pages(server: ArtifactServer) -> None:
     folder = FolderStore(server.root)
     names = sorted(f"{UID}-{n:05d}" for n in range(10_001))
@@ -161,6 +196,7 @@ def test_listings_are_whole_over_many_pages(server: ArtifactServer) -> None:
     store = server.store()
     assert list(store.refs()) == [*names, "z-1"]
     assert list(store.refs("z")) == ["z-1"]
+    assert [name for name, _ in store.named()] == [*names, "z-1"]
     assert [digest for digest, _ in store.digests()] == digests
 
 

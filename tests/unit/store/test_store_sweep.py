@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts.base import digests_in
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.store.owners import PREFIX, OwnerRecord, read_owner, record_owner
-from pfpnas_operator.store.sweep import GRACE, Contents, Living, digests_in, plan_sweep, sweep_store
+from pfpnas_operator.store.sweep import GRACE, Contents, Living, plan_sweep, sweep_store
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 OLD, YOUNG = NOW - 2 * GRACE, NOW - GRACE / 2

@@ -3,7 +3,7 @@
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds.common import ArtifactRef
+from pfpnas_api.messages import summary
 
 _REF_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,120}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -26,6 +27,10 @@ class ArtifactMissing(ArtifactError):  # noqa: N818 - reads as the state it name
 
 class RefUnreadable(ArtifactError):  # noqa: N818 - reads as the state it names
     """A reference is there, but holds no JSON object."""
+
+
+class ManifestUnreadable(ArtifactError):  # noqa: N818 - reads as the state it names
+    """What a job left behind is no manifest: the job is at fault, not the store."""
 
 
 class ArtifactStore(ABC):
@@ -101,6 +106,15 @@ class ArtifactStore(ABC):
             except RefUnreadable as e:
                 yield name, e
 
+    def named(self) -> Iterator[tuple[str, frozenset[str] | None]]:
+        """Every reference, and the digests that it names; None for one that is unreadable.
+
+        Raises:
+            ArtifactError: the store can't be read.
+        """
+        for name, value in self.read_refs(list(self.refs())):
+            yield name, None if isinstance(value, RefUnreadable) else frozenset(digests_in(value))
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep what a job left behind, under its uid."""
         self.write_ref(manifest.uid, manifest.document())
@@ -109,18 +123,35 @@ class ArtifactStore(ABC):
         """What a job left behind, or None.
 
         Raises:
-            ArtifactError: the manifest is unreadable.
+            ManifestUnreadable: it is there, but no manifest.
+            ArtifactError: the store can't be read.
         """
-        value = self.read_ref(uid)
         try:
+            value = self.read_ref(uid)
             return None if value is None else Manifest.model_validate(value)
+        except RefUnreadable as e:
+            raise ManifestUnreadable(f"the manifest of job {uid} is unreadable: no JSON object") from e
         except ValidationError as e:
-            raise ArtifactError(f"the manifest of job {uid} is unreadable: {e.error_count()} errors") from e
+            raise ManifestUnreadable(f"the manifest of job {uid} is unreadable: {summary(e)}") from e
 
 
 def is_digest(text: str) -> bool:
     """Whether a text is a SHA-256 in lower-case hexadecimal."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def digests_in(value: Any) -> Iterator[str]:
+    """Every digest that a JSON value names, wherever: bare or as ``sha256:…``. Too many rather than too few."""
+    if isinstance(value, str):
+        digest = value.removeprefix("sha256:")
+        if is_digest(digest):
+            yield digest
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from digests_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from digests_in(part)
 
 
 def is_ref_name(text: str) -> bool:

@@ -125,6 +125,15 @@ class HttpStore(ArtifactStore):
         for (name,) in self._listed("/refs", prefix=prefix):
             yield name
 
+    def named(self) -> Iterator[tuple[str, frozenset[str] | None]]:
+        """Every reference, and the digests that it names; the server reads them, a page of them a request.
+
+        Raises:
+            ArtifactError: the store can't be read.
+        """
+        for name, digests in self._listed("/refs", digests="1"):
+            yield name, None if digests is None else frozenset(digests)
+
     def _size(self, digest: str) -> int | None:
         return self._call("HEAD", self._artifact(digest), _length, absent=(404,))
 
@@ -137,7 +146,7 @@ class HttpStore(ArtifactStore):
         ref_path(name)  # refuses what is no name
         return f"/refs/{quote(name)}"
 
-    def _listed(self, path: str, **query: str) -> Iterator[tuple[str, ...]]:
+    def _listed(self, path: str, **query: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a listing, a page a request."""
         after = ""
         while True:

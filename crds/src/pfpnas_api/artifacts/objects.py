@@ -14,6 +14,7 @@ from pfpnas_api.artifacts.base import (
     RefUnreadable,
     artifact_path,
     decode_ref,
+    digests_in,
     encode_ref,
     is_digest,
     is_ref_name,
@@ -27,6 +28,10 @@ grace, so that what a job counts on is not swept before its reference is written
 
 AT_ONCE: Final = 200
 """References read at a time: each may be a megabyte."""
+
+SETTLED: Final = timedelta(minutes=1)
+"""A reference that was written so long ago is remembered by what its listing says of it: a younger one may be written
+again without its size and time, in whole seconds, telling."""
 
 _MODIFIED: Final = ("LastModified", "last_modified", "mtime", "created")
 """Where the file systems of S3, Azure and Google, and others, say when an object was written."""
@@ -55,6 +60,8 @@ class FsspecStore(ArtifactStore):
         except Exception as e:  # each provider's package has exceptions of its own
             raise ArtifactError(f"artifact store {address}: {e}") from e
         self._root = root.rstrip("/")
+        self._named: dict[str, tuple[str, frozenset[str] | None]] = {}
+        """What references name, with the state of each in which it was read."""
 
     def put(self, content: bytes) -> ArtifactRef:  # noqa: D102
         digest = hashlib.sha256(content).hexdigest()
@@ -114,12 +121,32 @@ class FsspecStore(ArtifactStore):
             for place, name in places.items():
                 yield name, _decoded(found.get(place), f"{place} in {self.address}")
 
+    def named(self) -> Iterator[tuple[str, frozenset[str] | None]]:
+        """Every reference, and the digests that it names; only what is new since the last time is read.
+
+        Raises:
+            ArtifactError: the store can't be read.
+        """
+        young = datetime.now(UTC) - SETTLED
+        found = dict(self._refs_below())
+        known = {name: named for name, named in self._named.items() if named[0] == _state(found.get(name, {}))}
+        for name, value in self.read_refs([name for name in found if name not in known]):
+            known[name] = _state(found[name]), _digests(value)
+        self._named = {name: named for name, named in known.items() if _modified(found[name]) < young}
+        for name, (_, digests) in known.items():
+            yield name, digests
+
     def refs(self, prefix: str = "") -> Iterator[str]:  # noqa: D102
-        for place in self._below("refs"):
+        for name, _ in self._refs_below():
+            if name.startswith(prefix):
+                yield name
+
+    def _refs_below(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for place, info in self._below("refs").items():
             file = place.rsplit("/", 1)[-1]
             name = file.removesuffix(".json")
-            if name != file and name.startswith(prefix) and is_ref_name(name):
-                yield name
+            if name != file and is_ref_name(name):
+                yield name, info
 
     def _artifact(self, digest: str) -> str:
         return f"{self._root}/{artifact_path(digest)}"
@@ -193,6 +220,15 @@ def _decoded(content: bytes | Exception | None, place: str) -> dict[str, Any] | 
         return decode_ref(content, place)
     except RefUnreadable as e:
         return e
+
+
+def _digests(value: dict[str, Any] | RefUnreadable | None) -> frozenset[str] | None:
+    return None if isinstance(value, RefUnreadable) else frozenset(digests_in(value))
+
+
+def _state(info: dict[str, Any]) -> str:
+    """What changes with an object's content, as its listing says."""
+    return repr([info.get(key) for key in ("ETag", "etag", "size", *_MODIFIED)])
 
 
 def _modified(info: dict[str, Any]) -> datetime:

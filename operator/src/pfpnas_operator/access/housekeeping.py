@@ -26,7 +26,7 @@ def tend_agents(
 ) -> list[Note]:
     """Let the registered agents in, shut the others out, and say what is new of each.
 
-    To be called every half a minute, and at once when the register changes.
+    To be called every few seconds: nothing tells of a change of the register, and somebody waits to be let in.
 
     Args:
         users: Of Redis; None where the operator makes none.
@@ -48,18 +48,30 @@ def tend_agents(
     return [note for note in notes if note.annotations]
 
 
-def sweep_owners(users: RedisUsers, present: Collection[str]) -> list[str]:
-    """Remove the users of owners that are gone; who they were.
+class OwnerSweep:
+    """Removes the users of owners that are gone; remembers whose owner it missed at its last look.
 
-    Args:
-        users: Of Redis.
-        present: Uids of ALL Supernets and NASExperiments that are there.
-
-    Raises:
-        RedisError: Redis is away.
+    An owner that came after `present` was listed has its user already, and its pods hold connections by it.
     """
-    kept = {rules.owner_user(uid) for uid in present}
-    return [name for name in users.names(rules.OWNER_PREFIX) if name not in kept and users.remove(name)]
+
+    def __init__(self) -> None:
+        self._suspects: set[str] = set()
+
+    def sweep(self, users: RedisUsers, present: Collection[str]) -> list[str]:
+        """Remove the users that have had no owner at this look and the last one; who they were.
+
+        Args:
+            users: Of Redis.
+            present: Uids of ALL Supernets and NASExperiments that are there.
+
+        Raises:
+            RedisError: Redis is away; the next sweep goes on.
+        """
+        kept = {rules.owner_user(uid) for uid in present}
+        ownerless = set(users.names(rules.OWNER_PREFIX)) - kept
+        gone = self._suspects & ownerless
+        self._suspects = ownerless - gone
+        return [name for name in sorted(gone) if users.remove(name)]
 
 
 def _read(config_maps: Sequence[Mapping[str, Any]]) -> tuple[list[Agent], list[Note]]:

@@ -27,7 +27,7 @@ from pfpnas_operator.client.cluster import (
 from pfpnas_operator.client.register import Register
 
 LET_IN_SECONDS = 40.0
-"""The operator looks at the register at every change, and every half a minute in any case."""
+"""The operator looks at the register every 10 seconds, and may just be at a look."""
 
 INVALID = 2
 FAILED = 1
@@ -43,7 +43,7 @@ Pool = Annotated[
     str, typer.Option("--pool", help="Its pool: one kind of device, one domain of trust. Experiments name it.")
 ]
 Rotate = Annotated[
-    bool, typer.Option("--rotate", help="For an agent that is there: a new password; the old one ends at once.")
+    bool, typer.Option("--rotate", help="For an agent that is there: a new password; the old one ends within seconds.")
 ]
 
 

@@ -5,10 +5,9 @@ import logging
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
@@ -17,14 +16,15 @@ import kopf
 from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError
-from pfpnas_operator.access.housekeeping import sweep_owners, tend_agents
+from pfpnas_api.artifacts.base import digests_in
+from pfpnas_operator.access.housekeeping import OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, SUPERNETS, ApiError, Object, Place
 from pfpnas_operator.kube.hub import Hub
 from pfpnas_operator.kube.refusing import tell_orphan
 from pfpnas_operator.kube.roadside import RoadSweep
-from pfpnas_operator.store.sweep import Living, digests_in, sweep_store
+from pfpnas_operator.store.sweep import Living, sweep_store
 
 logger = logging.getLogger(__name__)
 
@@ -47,26 +47,19 @@ MOST_DEAF_LOOKS: Final = 3
 started anew."""
 
 
-@dataclass
-class _Due:
+@dataclass(frozen=True)
+class _Chore:
     """Something to be done every so often."""
 
     name: str
     every: float
     do: Callable[[], None]
-    at: float = field(default_factory=time.monotonic)
-
-    def is_due(self) -> bool:
-        """Whether it is time; says so once."""
-        now = time.monotonic()
-        if now < self.at:
-            return False
-        self.at = now + self.every
-        return True
+    first: float = 0.0
+    """Seconds before it is done for the first time."""
 
 
 class Housekeeper:
-    """One task that does it all, one thing after the other."""
+    """A task a chore: none waits for another, whose server may be away or have much to tell."""
 
     def __init__(self, hub: Hub, *, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
         self._hub, self._threads, self._loop = hub, threads, loop
@@ -76,22 +69,24 @@ class Housekeeper:
         self._everywhere = self._served is None
         """Whether all namespaces are ours, and we may look there: what is not there then is nowhere."""
         self._road = RoadSweep(hub.parts.redis, hub.parts.bus)
-        self._task: asyncio.Task[None] | None = None
-        self._due = [
-            _Due("agents", AGENTS_SECONDS, self._tend_agents),
-            _Due("orphans", ORPHANS_SECONDS, self._tell_orphans, at=time.monotonic() + ORPHANS_SECONDS),
-            _Due("resync", RESYNC_SECONDS, self._resync, at=time.monotonic() + RESYNC_SECONDS),
-            _Due("sweep", SWEEP_SECONDS, self._sweep, at=time.monotonic() + RESYNC_SECONDS),
+        self._owner_users = OwnerSweep()
+        self._measured_pools: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._chores = [
+            _Chore("agents", AGENTS_SECONDS, self._tend_agents),
+            _Chore("orphans", ORPHANS_SECONDS, self._tell_orphans, first=ORPHANS_SECONDS),
+            _Chore("resync", RESYNC_SECONDS, self._resync, first=RESYNC_SECONDS),
+            _Chore("sweep", SWEEP_SECONDS, self._sweep, first=RESYNC_SECONDS),
         ]
 
     def start(self) -> None:
         """Begin."""
-        self._task = self._loop.create_task(self._keep_house(), name="housekeeping")
+        self._tasks = [self._loop.create_task(self._keep(chore), name=f"chore {chore.name}") for chore in self._chores]
 
     def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     def watch_state(self) -> str:
         """How the watch does, in a word.
@@ -103,37 +98,43 @@ class Housekeeper:
             raise kopf.PermanentError(f"the watch told nothing of what {self._deaf_looks} looks found")
         return "ok"
 
-    async def _keep_house(self) -> None:
+    async def _keep(self, chore: _Chore) -> None:
+        await asyncio.sleep(chore.first)
         while True:
-            for due in self._due:
-                if due.is_due():
-                    await self._loop.run_in_executor(self._threads, self._guarded, due)
-            await asyncio.sleep(1)
+            await self._loop.run_in_executor(self._threads, self._guarded, chore)
+            await asyncio.sleep(chore.every)
 
     @staticmethod
-    def _guarded(due: _Due) -> None:
+    def _guarded(chore: _Chore) -> None:
         try:
-            due.do()
+            chore.do()
         except (RedisError, ApiError, ArtifactError) as e:
             metrics.ERRORS.labels("Housekeeping", type(e).__name__).inc()
-            logger.warning("%s: tried again: %s", due.name, e)
+            logger.warning("%s: tried again: %s", chore.name, e)
         except Exception as e:  # nothing that goes wrong here may end the operator
             metrics.ERRORS.labels("Housekeeping", type(e).__name__).inc()
-            logger.exception("%s: tried again", due.name)
+            logger.exception("%s: tried again", chore.name)
 
     # -- agents ------------------------------------------------------------------------------------------------
 
     def _tend_agents(self) -> None:
         parts, namespace = self._hub.parts, os.environ.get(ENV_NAMESPACE)
-        for pool in sorted(self._hub.pools()):
-            metrics.AGENTS.labels(pool).set(len(parts.bus.agents(pool)))
-            metrics.TASKS.labels(pool).set(len(parts.bus.tasks(pool)))
+        self._measure_pools(self._hub.pools())
         if namespace is None:
             return
         users = parts.users if parts.config.redis.users == "Auto" else None
         register = list(parts.api.list(CONFIG_MAPS, namespace, labels=SELECTOR))
         for note in tend_agents(users, parts.bus, register, now=datetime.now(UTC)):
             parts.api.merge(CONFIG_MAPS, namespace, note.config_map, {"metadata": {"annotations": note.annotations}})
+
+    def _measure_pools(self, pools: set[str]) -> None:
+        """Agents and tasks of the pools in use; a pool that no search uses any more has no figures."""
+        for pool in self._measured_pools - pools:
+            metrics.forget_pool(pool)
+        self._measured_pools = set(pools)
+        for pool in sorted(pools):
+            metrics.AGENTS.labels(pool).set(len(self._hub.parts.bus.agents(pool)))
+            metrics.TASKS.labels(pool).set(len(self._hub.parts.bus.tasks(pool)))
 
     # -- what the watch did not tell ---------------------------------------------------------------------------
 
@@ -202,7 +203,7 @@ class Housekeeper:
         if present.namespaces is not None:
             return  # keys and users of other namespaces may be those of another operator
         if parts.config.redis.users == "Auto" and parts.users.available:
-            metrics.SWEPT.labels("user").inc(len(sweep_owners(parts.users, present.uids)))
+            metrics.SWEPT.labels("user").inc(len(self._owner_users.sweep(parts.users, present.uids)))
         metrics.SWEPT.labels("key").inc(self._road.sweep(present.uids))
 
     def _living(self) -> Living:

@@ -45,6 +45,12 @@ def forget_experiment(namespace: str, name: str) -> None:
     _remove(BEST, namespace, name)
 
 
+def forget_pool(pool: str) -> None:
+    """Take away the series of a pool that no search uses."""
+    _remove(AGENTS, pool)
+    _remove(TASKS, pool)
+
+
 def _remove(gauge: Gauge, *labels: str) -> None:
     with contextlib.suppress(KeyError):
         gauge.remove(*labels)

@@ -4,15 +4,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from pfpnas_api.artifacts import ArtifactError, FolderStore
-from pfpnas_api.artifacts.base import decode_ref, is_digest, is_ref_name, ref_path
+from pfpnas_api.artifacts import ArtifactError, FolderStore, RefUnreadable
+from pfpnas_api.artifacts.base import decode_ref, digests_in, is_digest, is_ref_name, ref_path
 from pfpnas_operator.store.draining import Draining
 from pfpnas_operator.store.receiving import FULL, Receiver
 from pfpnas_operator.store.rights import Makers, may_list, may_use_ref
@@ -150,8 +150,16 @@ class Server:
     async def _list_refs(self, request: web.Request) -> web.Response:
         _listing(request)
         prefix, after = request.query.get("prefix", ""), request.query.get("after", "")
-        names = await asyncio.to_thread(lambda: [name for name in self._store.refs(prefix) if name > after])
-        return _rows([[name] for name in names[:PAGE]])
+        with_digests = request.query.get("digests") == "1"
+        return _rows(await asyncio.to_thread(self._ref_rows, prefix, after, with_digests=with_digests))
+
+    def _ref_rows(self, prefix: str, after: str, *, with_digests: bool) -> list[list[Any]]:
+        """A page of references: their names, and, where asked for, the digests that each names (None: unreadable)."""
+        names = list(islice((name for name in self._store.refs(prefix) if name > after), PAGE))
+        if not with_digests:
+            return [[name] for name in names]
+        values = self._store.read_refs(names)
+        return [[name, None if isinstance(v, RefUnreadable) else list(digests_in(v))] for name, v in values]
 
 
 def _digest(request: web.Request) -> str:
@@ -188,7 +196,7 @@ def _moment(request: web.Request) -> datetime | None:
         raise web.HTTPBadRequest(text=f"unmodified-since={text[:40]}: write a moment as ISO 8601") from e
 
 
-def _rows(rows: list[list[str]]) -> web.Response:
+def _rows(rows: Sequence[Sequence[Any]]) -> web.Response:
     return web.Response(text=json.dumps({"rows": rows}), content_type="application/json")
 
 

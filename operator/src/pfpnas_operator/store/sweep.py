@@ -7,13 +7,12 @@ for the time between.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from pfpnas_api.artifacts import ArtifactStore, RefUnreadable
-from pfpnas_api.artifacts.base import is_digest
+from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_operator.store.owners import PREFIX, OwnerRecord, owner_record
 
 GRACE: Final = timedelta(hours=1)
@@ -67,20 +66,6 @@ class Sweep:
     refs: tuple[str, ...]
     artifacts: tuple[str, ...]
     unreadable: tuple[str, ...]
-
-
-def digests_in(value: Any) -> Iterator[str]:
-    """Every digest that a JSON value names, wherever: bare or as ``sha256:…``. Too many rather than too few."""
-    if isinstance(value, str):
-        digest = value.removeprefix("sha256:")
-        if is_digest(digest):
-            yield digest
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from digests_in(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from digests_in(part)
 
 
 def plan_sweep(contents: Contents, living: Living, *, now: datetime, grace: timedelta = GRACE) -> Sweep:
@@ -147,11 +132,10 @@ def read_contents(store: ArtifactStore) -> Contents:
         ArtifactError: it can't be read.
     """
     artifacts = dict(store.digests())
-    refs: dict[str, frozenset[str] | None] = {}
+    refs = dict(store.named())
     owners: dict[str, OwnerRecord] = {}
-    for name, value in store.read_refs(list(store.refs())):
-        refs[name] = None if isinstance(value, RefUnreadable) else frozenset(digests_in(value))
-        record = owner_record(value) if name.startswith(PREFIX) else None
+    for name, value in store.read_refs([name for name in refs if name.startswith(PREFIX)]):
+        record = owner_record(value)
         if record is not None:
             owners[name.removeprefix(PREFIX)] = record
     return Contents(artifacts=artifacts, refs=refs, owners=owners)
