@@ -110,6 +110,7 @@ def test_an_agent_that_goes_away_in_mid_search_is_missed_and_comes_back(lab: Lab
     assert missed["reason"] == "NoHeartbeat"
     assert "lonely" in missed["message"]
     assert succeeded(lab, "missed") < 12
+    lab.until("nobody is counted", lambda: lab.release.metrics(pool="lonely").get("pfpnas_agents") == 0)
 
     lone_agent.start()
     lab.wait("nas", "missed", "AgentsAvailable")

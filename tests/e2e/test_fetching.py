@@ -80,3 +80,4 @@ def test_what_is_not_there_is_told_with_what_is(lab: Lab, tiny: str) -> None:
         lab.release.pfpnas("get", "best", "unmeasured", "-n", lab.namespace)
     with pytest.raises(CommandError, match=r"read NASExperiment .*/nothing: .* has: .*unmeasured"):
         lab.release.pfpnas("get", "best", "nothing", "-n", lab.namespace)
+    lab.kubectl("delete", "nas", "unmeasured")

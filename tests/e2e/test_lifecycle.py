@@ -18,11 +18,12 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
     lab.patch("nas", "paused", {"suspend": True})
     lab.wait("nas", "paused", "Suspended")
     lab.until("its Jobs are gone", lambda: lab.children("paused") == [])
-    before = {trial["metadata"]["name"]: trial["spec"]["architecture"] for trial in lab.trials("paused")}
+    lab.until("its agent is counted", lambda: lab.release.metrics(pool="bench").get("pfpnas_agents") == 1)
+    before = {one["metadata"]["name"]: one["spec"]["architecture"] for one in lab.trials("paused")}
 
     lab.patch("nas", "paused", {"suspend": False})
     lab.wait("nas", "paused", "Succeeded")
-    after = {trial["metadata"]["name"]: trial["spec"]["architecture"] for trial in lab.trials("paused")}
+    after = {one["metadata"]["name"]: one["spec"]["architecture"] for one in lab.trials("paused")}
     assert len(after) == 8
     assert before.items() <= after.items()
     lab.wait("nas", "paused", "Suspended", status="False", seconds=5)
