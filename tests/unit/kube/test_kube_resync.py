@@ -11,16 +11,28 @@ from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Object, Place
 from pfpnas_operator.kube.housekeeping import MOST_DEAF_LOOKS, Housekeeper
 
 
+class Api:
+    """Lists what it is given, with whatever labels."""
+
+    def __init__(self) -> None:
+        self.uids: dict[str, list[str]] = {}
+
+    def list(self, place: Place, namespace: str | None = None, *, labels: str | None = None) -> list[Object]:
+        return [{"metadata": {"uid": uid, "generation": 1}} for uid in self.uids.get(place.plural, ())]
+
+
 class Parts:
     redis = bus = None
+
+    def __init__(self) -> None:
+        self.api = Api()
 
 
 class Hub:
     """Keeps generations, and notes what it is told."""
 
-    parts = Parts()
-
     def __init__(self) -> None:
+        self.parts, self.jobs = Parts(), frozenset[str]()
         self.kept: dict[str, int] = {}
         self.told: list[str] = []
         self.heard = 0
@@ -36,6 +48,9 @@ class Hub:
 
     def seen_experiment(self, body: Object, *, deleted: bool) -> None:
         self.told.append(f"experiment {body['metadata']['uid']}")
+
+    def listed_jobs(self, uids: frozenset[str]) -> None:
+        self.jobs = uids
 
     def end(self, uid: str) -> None:
         self.told.append(f"end {uid}")
@@ -119,3 +134,10 @@ def test_a_watch_that_tells_of_others_lives(house: House) -> None:
         house.hub.heard += 1
         house.look()
     assert not dead(house)
+
+
+def test_jobs_are_listed_too(house: House) -> None:
+    house.hub.parts.api.uids = {"jobs": ["j-1", "j-2"]}
+    house.loop.run_until_complete(house.loop.run_in_executor(house.threads, house.keeper._resync))
+    house.loop.run_until_complete(asyncio.sleep(0))
+    assert house.hub.jobs == {"j-1", "j-2"}

@@ -20,8 +20,9 @@ from pfpnas_api.artifacts.base import digests_in
 from pfpnas_operator.access.housekeeping import OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, SUPERNETS, ApiError, Object, Place
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, ApiError, Object, Place
 from pfpnas_operator.kube.hub import Hub
+from pfpnas_operator.kube.owners import LABEL_MANAGED, MANAGER
 from pfpnas_operator.kube.refusing import tell_orphan
 from pfpnas_operator.kube.roadside import RoadSweep
 from pfpnas_operator.store.sweep import Living, sweep_store
@@ -140,7 +141,9 @@ class Housekeeper:
 
     def _resync(self) -> None:
         found = [(place, body) for place in (SUPERNETS, EXPERIMENTS) for body in self._list(place)]
+        jobs = frozenset(body["metadata"]["uid"] for body in self._list(JOBS, labels=f"{LABEL_MANAGED}={MANAGER}"))
         asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result(RESYNC_SECONDS)
+        self._loop.call_soon_threadsafe(self._hub.listed_jobs, jobs)
 
     async def _compare(self, found: list[tuple[Place, Object]]) -> None:
         """In the event loop: what has been missing for two looks is told to the hub; once may be the watch's delay."""
@@ -176,17 +179,17 @@ class Housekeeper:
                 for name in untold:
                     tell_orphan(api, namespace, name, now=datetime.now(UTC))
 
-    def _list(self, place: Place) -> list[Object]:
-        """Everything of a kind, where we may look."""
+    def _list(self, place: Place, *, labels: str | None = None) -> list[Object]:
+        """Everything of a kind (with a label), where we may look."""
         api = self._hub.parts.api
         if self._everywhere:
             try:
-                return list(api.list(place))
+                return list(api.list(place, labels=labels))
             except ApiError as e:
                 if e.status != 403:
                     raise
                 self._everywhere = False
-        return [body for namespace in self._namespaces() for body in api.list(place, namespace)]
+        return [body for namespace in self._namespaces() for body in api.list(place, namespace, labels=labels)]
 
     def _namespaces(self) -> set[str]:
         """Those that are served: named to the operator, or with something that is kept."""

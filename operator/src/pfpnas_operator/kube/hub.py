@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Set
 from concurrent.futures import Executor
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +12,7 @@ from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
-from pfpnas_operator.kube.jobviews import JobRecord
+from pfpnas_operator.kube.joblist import JobsByOwner, ToldJobs
 from pfpnas_operator.kube.keeper import Keeper
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import awaits_word
@@ -27,8 +27,6 @@ UID_LENGTH: Final = 36
 Key = tuple[str, str]
 """Namespace and name."""
 
-JobsByOwner = Mapping[str, Iterable[JobRecord]]
-
 
 class Orphan(NamedTuple):
     """A Trial whose experiment was not told of; of the Trial itself nothing is kept: there may be ten thousand."""
@@ -42,7 +40,7 @@ class Hub:
     """Everything that is kept. Its methods run in the event loop, but for those of the bells' reader."""
 
     def __init__(self, parts: Parts, *, jobs: JobsByOwner, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
-        self.parts, self._jobs, self._threads, self._loop = parts, jobs, threads, loop
+        self.parts, self._jobs, self._threads, self._loop = parts, ToldJobs(jobs), threads, loop
         self.supernets: dict[Key, SupernetKeeper] = {}
         self.experiments: dict[Key, ExperimentKeeper] = {}
         self._owners: dict[str, Keeper] = {}
@@ -88,6 +86,12 @@ class Hub:
         keeper = self._owners.get(owner or "")
         if keeper is not None:
             keeper.wake()
+
+    def listed_jobs(self, uids: Set[str]) -> None:
+        """Uids of all Jobs that there are: the end of the others was not told."""
+        for owner in self._jobs.compare(uids):
+            metrics.WATCH_MISSES.inc()
+            self.seen_job(owner)
 
     def _seen(self, kept: dict[Key, Any], key: Key, body: Object, *, deleted: bool, make: Any) -> bool:
         """Hand on what the watch tells; whether a keeper came or went."""
@@ -136,7 +140,7 @@ class Hub:
         return SupernetKeeper(
             body,
             self.parts,
-            jobs=lambda: self._jobs_of(uid),
+            jobs=lambda: self._jobs.of(uid),
             users=lambda: [keeper.name for keeper in self._searches(key) if not keeper.ended],
             changed=lambda: self._wake_searches(key),
             threads=self._threads,
@@ -148,7 +152,7 @@ class Hub:
         return ExperimentKeeper(
             body,
             self.parts,
-            jobs=lambda: self._jobs_of(uid),
+            jobs=lambda: self._jobs.of(uid),
             supernet=lambda name: self._supernet((key[0], name)),
             awaited=lambda name: self._awaits((key[0], name)),
             source=lambda name: self._experiment((key[0], name)),
@@ -156,9 +160,6 @@ class Hub:
             threads=self._threads,
             loop=self._loop,
         )
-
-    def _jobs_of(self, uid: str) -> dict[str, JobRecord]:
-        return {record.name: record for record in self._jobs.get(uid, ())}
 
     def _supernet(self, key: Key) -> Supernet | None:
         keeper = self.supernets.get(key)
