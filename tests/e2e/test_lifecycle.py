@@ -26,7 +26,7 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
     after = {one["metadata"]["name"]: one["spec"]["architecture"] for one in lab.trials("paused")}
     assert len(after) == 8
     assert before.items() <= after.items()
-    lab.wait("nas", "paused", "Suspended", status="False", seconds=5)
+    lab.wait("nas", "paused", "Suspended", status="False")
 
 
 def test_a_raised_budget_takes_a_search_up_again_after_its_end(lab: Lab, tiny: str) -> None:

@@ -21,6 +21,10 @@ def pods(lab: Lab, name: str) -> set[str]:
     return {pod["metadata"]["name"] for pod in lab.children(name, "pods")}
 
 
+def running(lab: Lab, name: str) -> list[Document]:
+    return [pod for pod in lab.children(name, "pods") if pod["status"]["phase"] == "Running"]
+
+
 def step_begun_at(lab: Lab, name: str) -> int:
     """Where the newest pod began; called once the one before it is gone."""
     found = re.search(r"starts at step (\d+) of", lab.logs(name, "pretrain", says="starts at step"))
@@ -91,7 +95,12 @@ def test_a_training_waits_in_its_queue_and_goes_back_there_without_a_loss(lab: L
     lab.patch("job", "in-line-pretrain", {"suspend": True})  # somebody else's turn
     lab.wait("sn", "in-line", "Trained", status="False", reason="Queued")
     lab.until("its pods are gone", lambda: not pods(lab, "in-line") & before)
-    lab.until("it is admitted again", lambda: admit(lab, "in-line") or pods(lab, "in-line"))
+
+    def runs_again() -> list[Document]:
+        admit(lab, "in-line")
+        return running(lab, "in-line")
+
+    lab.until("it is admitted and runs again", runs_again)
 
     assert step_begun_at(lab, "in-line") > 0
     assert lab.get("sn", "in-line")["status"].get("attempts", {}) == {}, "to wait is no failure"
