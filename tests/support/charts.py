@@ -98,11 +98,15 @@ def checkov() -> str:
     return str(place / "bin" / "checkov")
 
 
+def uv() -> str:
+    """The uv that runs the tests, or one of the PATH."""
+    return os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")  # `uv run` says where it is
+
+
 def _install_checkov(folder: Path) -> None:
-    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")  # `uv run` says where it is
-    run(uv, "venv", "--quiet", "--clear", "--relocatable", "--python", sys.executable, folder, timeout_seconds=300)
+    run(uv(), "venv", "--quiet", "--clear", "--relocatable", "--python", sys.executable, folder, timeout_seconds=300)
     # Not in the checkout, whose versions would be asked for.
-    run(uv, "pip", "install", "--quiet", "--python", folder, f"checkov=={CHECKOV}", cwd=folder, timeout_seconds=600)
+    run(uv(), "pip", "install", "--quiet", "--python", folder, f"checkov=={CHECKOV}", cwd=folder, timeout_seconds=600)
 
 
 def rendered(rendering: Rendering) -> list[Document]:

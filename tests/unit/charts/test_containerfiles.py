@@ -1,10 +1,15 @@
 """The Containerfiles keep their shape: any base, a numeric user, no tools at the end, our code in the last layer."""
 
+import os
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from cluster.settings import ROOT
+from cluster.shell import run
+from support.charts import uv
 
 FOLDERS = ("operator", "workloads", "edge-agent")
 
@@ -66,3 +71,19 @@ def test_the_context_holds_sources_only() -> None:
     for folder in FOLDERS:
         copied = [line.split()[1] for line in _lines(folder) if line.startswith("COPY") and "--from" not in line]
         assert [path for path in copied if f"!{path}" not in ignored] == []
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="CI is not set: only there a package index is asked")
+def test_all_that_the_agent_needs_has_a_wheel_for_arm(tmp_path: Path) -> None:
+    """As docs/install.md says; the image itself is built for x86-64 only."""
+    projects = [tomllib.loads((ROOT / one / "pyproject.toml").read_text())["project"] for one in ("crds", "edge-agent")]
+    asked = [line for one in projects for line in one["dependencies"] if not line.startswith("pfpnas-")]
+    (tmp_path / "asked.txt").write_text("\n".join(asked))
+    versions = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
+    (tmp_path / "versions.txt").write_text("\n".join(versions))
+    found = run(
+        uv(), "pip", "compile", "asked.txt", "--constraint", "versions.txt", "--no-header", "--no-annotate",
+        "--python-version", "3.12", "--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:",
+        cwd=tmp_path, timeout_seconds=300,
+    )  # fmt: skip
+    assert {"numpy", "onnxruntime", "pillow"} <= {line.partition("==")[0] for line in found.splitlines()}
