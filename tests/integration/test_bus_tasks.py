@@ -281,6 +281,16 @@ def test_more_pending_tasks_than_one_page_are_all_claimed(operator: OperatorBus,
     assert found == ["Claimed"] * (number - 100) + ["Waiting"] * 100
 
 
+def test_an_agent_that_calls_itself_by_no_text_stops_nobody(operator: OperatorBus, redis_client: redis.Redis) -> None:
+    operator.publish_task(POOL, make_task())
+    redis_client.xreadgroup("agents", b"\xff", {keys.tasks(POOL): ">"})
+    redis_client.xadd(keys.results(POOL, "agent").encode() + b".\xff", {FIELD: b"garbage"})
+    redis_client.set(keys.heartbeat(POOL, "agent").encode() + b".\xff", b"garbage")
+    assert [queued.state for queued, _ in operator.tasks(POOL)] == ["Claimed"]
+    assert operator.results(POOL) == []
+    assert operator.agents(POOL) == {}
+
+
 def test_chunks_are_put_together(agent: AgentBus, redis_client: redis.Redis) -> None:
     model = ModelRef(sha256="a" * 64, size=5, chunks=2)
     redis_client.set(keys.blob(POOL, model.sha256, 0), b"abc")

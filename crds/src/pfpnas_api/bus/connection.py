@@ -148,5 +148,5 @@ def ensure_group(client: Client, stream: str, group: str) -> None:
 
 
 def text(value: bytes | str) -> str:
-    """A reply as text."""
-    return value.decode() if isinstance(value, bytes) else value
+    """A reply as text. What is none (an agent may call itself anything) is readable all the same, and names nothing."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

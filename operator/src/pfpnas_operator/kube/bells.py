@@ -69,6 +69,10 @@ class BellReader:
             except RedisError as e:
                 self._is(up=False, why=str(e))
                 self._over.wait(AWAY_SECONDS)
+            except Exception as e:  # without bells every search would go on by its looks alone, and nobody would know
+                metrics.ERRORS.labels("Bells", type(e).__name__).inc()
+                logger.exception("bells: tried again")
+                self._over.wait(AWAY_SECONDS)
 
     def listen_once(self, *, block_milliseconds: int = BLOCK_MILLISECONDS) -> None:
         """Wait for the next bell or answer, and wake whom it is for."""
