@@ -150,7 +150,7 @@ def test_what_a_structural_schema_cannot_say_is_refused() -> None:
 
 
 GOOD = [
-    ("Supernet", "metadata.name", "a" * 52),
+    ("Supernet", "metadata.name", "a" * 51),
     ("Supernet", "spec.searchSpace.kernelSizes", [3]),
     ("Supernet", "spec.searchSpace.widthMultiplier", "0.25"),
     ("Supernet", "spec.dataset", {"format": "Shapes", "shapes": {"samples": 500}}),
@@ -209,7 +209,7 @@ BAD = [
     ("NASExperiment", "spec.budget.maxTrials", 1.5),
     ("NASExperiment", "spec.target.pool", "Bench"),
     ("NASExperiment", "spec.target.pool", "bench\n"),
-    ("NASExperiment", "spec.supernetRef.name", "a" * 53),
+    ("NASExperiment", "spec.supernetRef.name", "a" * 52),
     ("NASExperiment", "spec.objective.constraints", [{"metric": "Speed", "max": "1"}]),
     ("NASExperiment", "spec.objective.constraints", [{"metric": "Latency", "max": 85}]),
     ("NASExperiment", "spec.objective.constraints", [{"metric": "Latency", "max": "-85ms"}]),

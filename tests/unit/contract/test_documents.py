@@ -118,9 +118,9 @@ def test_what_kubernetes_adds_to_the_metadata_is_passed_over() -> None:
         (SUPERNET, "spec.dataset", {"format": "CIFAR10"}, "spec.dataset: .*uri is required"),
         (SUPERNET, "spec.dataset.shapes", {}, "spec.dataset: .*shapes belongs to format Shapes"),
         (SUPERNET, "metadata.name", "Big", "metadata.name: "),
-        (SUPERNET, "metadata.name", "a" * 53, "metadata: .*name is 53 characters long.*children"),
+        (SUPERNET, "metadata.name", "a" * 52, "metadata: .*name is 52 characters long.*children"),
         (SUPERNET, "apiVersion", "v1", "apiVersion: "),
-        (EXPERIMENT, "metadata.name", "a" * 53, "metadata: .*name is 53 characters long.*children"),
+        (EXPERIMENT, "metadata.name", "a" * 52, "metadata: .*name is 52 characters long.*children"),
         (EXPERIMENT, "spec.budget", {}, "spec.budget.maxTrials: "),
         (EXPERIMENT, "spec.target.measurement", {"warmupSeconds": "61"}, "spec.target.measurement.warmupSeconds: "),
         (EXPERIMENT, "spec.target.pricePerHour", 2.5, 'spec.target.pricePerHour: .*"2.5"'),
@@ -163,7 +163,7 @@ def test_a_summary_never_repeats_the_input() -> None:
 
 def test_longest_parent_name_and_longer_trial_names_are_allowed() -> None:
     document = yaml.safe_load(EXPERIMENT)
-    document["metadata"]["name"] = "a" * 52
+    document["metadata"]["name"] = "a" * 51
     NASExperiment.model_validate(document)
     trial = yaml.safe_load(TRIAL)
     trial["metadata"]["name"] = "a" * 63

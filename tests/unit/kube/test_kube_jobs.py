@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT
+from pfpnas_api.kinds.common import MAX_PARENT_NAME
+from pfpnas_api.kinds.experiment import TrialTemplate
 from pfpnas_api.kinds.pods import PodTemplate
+from pfpnas_api.kinds.supernet import TrainingSpec
 from pfpnas_operator.kube.config import Config
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.owners import Owner
-from pfpnas_operator.reconcile import JobRequest
+from pfpnas_operator.reconcile import JobRequest, names
+from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.deadlines import UNSCHEDULABLE_DEADLINE
 from support.kube_parts import CONFIG, job_request
-from support.reconcile_builders import make_experiment, make_supernet
+from support.reconcile_builders import make_checkpoint, make_experiment, make_supernet
 
 
 def owner(**fields: Any) -> Owner:
@@ -210,3 +214,23 @@ def test_secrets_of_an_object_store_become_variables() -> None:
 def test_owners_of_both_kinds() -> None:
     assert Owner.of(make_supernet()).kind == "Supernet"
     assert Owner.of(make_experiment()).secret.endswith("-nas-pfpnas")
+
+
+def test_the_longest_names_that_kubernetes_makes_of_ours_are_labels() -> None:
+    name, uid = "a" * MAX_PARENT_NAME, "0b7dfd4e-63a5-4b26-b8ae-60e3ca7de1c1"
+    supernet, experiment = make_supernet(), make_experiment(name=name)
+    supernet = supernet.model_copy(update={"metadata": supernet.metadata.model_copy(update={"name": name, "uid": uid})})
+    most = {
+        kind: max(bound.le for bound in kind.model_fields["workers"].metadata if hasattr(bound, "le"))
+        for kind in (TrainingSpec, TrialTemplate)
+    }
+    request = build_request(experiment, make_checkpoint(), "any")
+    made = [
+        f"{names.pretrain_job(supernet)}-{most[TrainingSpec] - 1}",
+        f"{names.worker_job(experiment)}-{most[TrialTemplate] - 1}",
+        names.fit_predictor_job(supernet),
+        names.tune_job(experiment),
+        names.build_job(experiment, request),
+        names.trial(experiment, 10**5),
+    ]
+    assert {one: len(one) for one in made if len(one) > 63} == {}

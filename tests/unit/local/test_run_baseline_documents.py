@@ -60,7 +60,7 @@ def test_random_search_is_the_same_search_by_chance_to_its_end() -> None:
     assert (spec.target, spec.warm_start_from, spec.predictor.repeats) == (experiment.spec.target, (), "0")
 
 
-@pytest.mark.parametrize("name", ["digits", "a" * 52, "a" * 44 + "-" + "b" * 7])
+@pytest.mark.parametrize("name", ["digits", "a" * 51, "a" * 43 + "-" + "b" * 7])
 def test_documents_of_random_search_are_valid_whatever_the_search_is_called(name: str) -> None:
     experiment = random_experiment(make_experiment(name=name), 4)
     read = NASExperiment.model_validate_json(json.dumps(experiment.document()), strict=True, by_alias=True)

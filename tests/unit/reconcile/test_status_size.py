@@ -14,6 +14,7 @@ from pfpnas_api.kinds import (
     Remeasurement,
     TrialCounts,
 )
+from pfpnas_api.kinds.common import MAX_PARENT_NAME
 from pfpnas_api.spaces import SearchSpace
 from pfpnas_operator.reconcile.conditions import MESSAGE_LIMIT, Stamp
 from pfpnas_operator.reconcile.fitting import FEW_EVALUATIONS, LARGEST, fitted
@@ -32,7 +33,7 @@ LONGEST = (
     .maximum()
     .id
 )
-NAME = "n" * 52 + "-00000"
+NAME = "n" * MAX_PARENT_NAME + "-00000"
 LONG_FLOAT, MOST = 1234567.123456789, 2**53 - 1
 LATENCY: dict[str, Any] = {"p50": LONG_FLOAT, "p90": LONG_FLOAT, "mad": LONG_FLOAT, "runs": 30_000}
 ACCURACY = {"value": 0.1234567890123456, "samples": 2**31 - 1}

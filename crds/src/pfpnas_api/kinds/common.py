@@ -38,9 +38,9 @@ def _rfc3339(moment: datetime) -> str:
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """An aware moment; in documents UTC to the millisecond."""
 
-MAX_PARENT_NAME = 52
+MAX_PARENT_NAME = 51
 """Characters of the names of Supernets and NASExperiments: the names of their children are made of theirs, and have to
-fit into the 63 of a DNS label."""
+fit into the 63 of a DNS label. The longest is that of a training's pod, such as `<name>-pretrain-63`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_PARENT_NAME, pattern=DNS_LABEL)]
 """A DNS label, short enough that the names of children fit into 63 characters."""

@@ -230,7 +230,7 @@ class BudgetSpec(Model):
 
 
 class TrialTemplate(Model):
-    """How candidates are built."""
+    """How candidates are built. A change counts for Jobs that do not run yet."""
 
     mode: Literal["Pod", "Pooled"] = "Pod"
     """Pod: a Job a trial. Pooled: long-lived workers that serve many trials."""
@@ -278,7 +278,7 @@ class NASExperimentSpec(Model):
     """Other experiments over the same search space, of this namespace: what they found best is measured here first, in
     turns, as at most a quarter of maxTrials. The search waits until theirs are over."""
     queue_name: QueueName | None = None
-    """The Kueue queue of its Jobs. In a cluster only."""
+    """The Kueue queue of its Jobs; a change counts for Jobs that do not run yet. In a cluster only."""
     suspend: bool = False
     """Start nothing more and stop its Jobs; the search goes on once this is false again."""
     deletion_policy: DeletionPolicy = "Delete"

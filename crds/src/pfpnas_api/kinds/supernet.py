@@ -194,10 +194,10 @@ class SupernetSpec(Model):
     training: TrainingSpec = TrainingSpec()
     predictor: AccuracyPredictorSpec = AccuracyPredictorSpec()
     pod_template: PodTemplate = PodTemplate()
-    """Of the pods that train and fit, such as their GPUs; a change counts from the next start of a Job on. In a cluster
+    """Of the pods that train and fit, such as their GPUs; a change counts for Jobs that do not run yet. In a cluster
     only."""
     queue_name: QueueName | None = None
-    """The Kueue queue of its Jobs. In a cluster only."""
+    """The Kueue queue of its Jobs; a change counts for Jobs that do not run yet. In a cluster only."""
     suspend: bool = False
     """Stop its Jobs; what was trained is kept, and training goes on from there once this is false again."""
     deletion_policy: DeletionPolicy = "Delete"
