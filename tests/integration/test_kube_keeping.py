@@ -63,6 +63,8 @@ class Site:
         self.calls = ThreadPoolExecutor(4)
         self.now = datetime.now(UTC)
         self.suggested = 0
+        self.odd: dict[str, dict[str, Any]] = {}
+        """What the manifests of some architectures say in place of what is right."""
         self.parts = self._parts()
         self._apply(SUPERNETS, "Supernet", "tiny", SPEC)
         self.apply_experiment()
@@ -176,7 +178,8 @@ class Site:
         while (claim := bus.next(block_milliseconds=1)) is not None:
             assert claim.request is not None
             model = self.store.put(claim.request.architecture.encode())
-            self.store.write_manifest(Manifest(uid=claim.request.uid, outcome="Done", artifacts={"model": model}))
+            manifest = Manifest(uid=claim.request.uid, outcome="Done", artifacts={"model": model}).document()
+            self.store.write_ref(claim.request.uid, manifest | self.odd.get(claim.request.architecture, {}))
             self.experiment.manifests.rang(claim.request.uid)
             bus.acknowledge(claim)
 
@@ -224,6 +227,23 @@ def test_a_search_goes_to_its_end(site: Site) -> None:
     assert site.count("succeeded") == 6
     secrets = [body["metadata"]["name"] for body in site.server.list(SECRETS, NAMESPACE)]
     assert secrets == ["search-nas-pfpnas", "tiny-sn-pfpnas"]
+
+
+def test_a_manifest_that_can_not_be_used_fails_its_trial_and_nothing_else(site: Site) -> None:
+    site.odd = {
+        architecture(1): {"outcome": "Success"},
+        architecture(2): {"artifacts": {"model": {"sha256": 64 * "0", "size": 5}}},
+        architecture(3): {"artifacts": {"model": {"sha256": site.store.put(b"").sha256, "size": 0}}},
+    }
+    site.until("Succeeded")
+    failed = {
+        body["metadata"]["name"]: one["reason"]
+        for body in site.trials()
+        for one in body["status"]["conditions"]
+        if (one["type"], one["status"]) == ("Failed", "True")
+    }
+    assert failed == dict.fromkeys(("search-00001", "search-00002", "search-00003"), "BadManifest")
+    assert site.count("succeeded") == 3
 
 
 def test_jobs_of_a_search_that_has_ended_go(site: Site) -> None:

@@ -17,6 +17,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 CHUNK_BYTES = 1024 * 1024
 """Size of a blob's chunks: small enough that a slow link gets one through before its socket times out."""
 
+MAX_MODEL_BYTES = 2**31
+"""A candidate is one ONNX file, which can be no larger."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """JSON has no infinity: it would arrive as nothing at all."""
@@ -73,7 +75,7 @@ class ModelRef(Model):
     """A candidate as an agent finds it: digest, bytes, chunks."""
 
     sha256: Digest
-    size: Annotated[int, Field(ge=1, le=2**31)]
+    size: Annotated[int, Field(ge=1, le=MAX_MODEL_BYTES)]
     chunks: Annotated[int, Field(ge=1, le=2048)]
 
     @classmethod

@@ -19,6 +19,7 @@ from pfpnas_api.artifacts import (
     ArtifactMissing,
     ArtifactStore,
     FolderStore,
+    ManifestUnreadable,
     open_store,
     write_atomically,
 )
@@ -122,9 +123,15 @@ def test_a_manifest_comes_back(store: FolderStore) -> None:
     assert store.read_manifest("job-1") == manifest
 
 
-def test_a_manifest_of_another_shape_is_named(store: FolderStore) -> None:
+def test_a_manifest_of_another_shape_is_named_with_the_field(store: FolderStore) -> None:
     store.write_ref("job-1", {"uid": "job-1", "outcome": "Maybe"})
-    with pytest.raises(ArtifactError, match="manifest of job job-1 is unreadable"):
+    with pytest.raises(ManifestUnreadable, match="manifest of job job-1 is unreadable: outcome: "):
+        store.read_manifest("job-1")
+
+
+def test_a_manifest_that_is_no_json_is_the_jobs_fault_and_not_the_stores(store: FolderStore) -> None:
+    write_atomically(store.root / "refs" / "job-1.json", b"done")
+    with pytest.raises(ManifestUnreadable, match="manifest of job job-1 is unreadable: no JSON object"):
         store.read_manifest("job-1")
 
 

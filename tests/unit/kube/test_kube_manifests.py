@@ -3,18 +3,30 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
+from pfpnas_api.artifacts import ArtifactError, ManifestUnreadable
 from pfpnas_api.jobs import Manifest
 from pfpnas_operator.kube.manifests import LOOK_AGAIN_SECONDS, HeardManifests
+from pfpnas_operator.reconcile import BadManifest
+from support.reconcile_builders import artifact
 
 
 class Store:
     def __init__(self) -> None:
         self.manifests: dict[str, Manifest] = {}
         self.asked: list[str] = []
+        self.unreadable: set[str] = set()
+        self.digests: set[str] = set()
 
     def read_manifest(self, uid: str) -> Manifest | None:
         self.asked.append(uid)
+        if uid in self.unreadable:
+            raise ManifestUnreadable(f"the manifest of job {uid} is unreadable: outcome: is no such word")
         return self.manifests.get(uid)
+
+    def has(self, digest: str) -> bool:
+        return digest in self.digests
 
 
 class Clock:
@@ -68,3 +80,49 @@ def test_what_was_found_is_not_asked_for_again_while_it_is_wanted() -> None:
     read(manifests)
     read(manifests, "a")
     assert store.asked == ["a", "a"]
+
+
+def test_one_that_is_none_is_a_value_and_the_others_are_read() -> None:
+    manifests, store, _ = make()
+    store.unreadable.add("a")
+    store.manifests["b"] = Manifest(uid="b", outcome="Done")
+    found = manifests.read(["a", "b"], over=set())
+    assert found["b"] == store.manifests["b"]
+    assert found["a"] == BadManifest(why="the manifest of job a is unreadable: outcome: is no such word")
+
+
+def test_one_that_was_none_is_looked_at_again() -> None:
+    manifests, store, _ = make()
+    store.unreadable.add("a")
+    read(manifests, "a")
+    store.unreadable.clear()
+    assert read(manifests, "a", over={"a"}) == set()
+
+
+def test_a_model_that_is_not_in_the_store_can_not_be_used() -> None:
+    manifests, store, _ = make()
+    model = artifact("model")
+    store.manifests["a"] = Manifest(uid="a", outcome="Done", artifacts={"model": model})
+    found = manifests.read(["a"], over=set())["a"]
+    assert isinstance(found, BadManifest)
+    assert model.sha256 in found.why
+    store.digests.add(model.sha256)
+    assert manifests.read(["a"], over={"a"})["a"] == store.manifests["a"]
+
+
+def test_a_store_that_is_away_is_no_fault_of_a_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(uid: str) -> None:
+        raise ArtifactError("the store is away")
+
+    manifests, store, _ = make()
+    monkeypatch.setattr(store, "read_manifest", away)
+    with pytest.raises(ArtifactError, match="away"):
+        manifests.read(["a"], over=set())
+
+
+def test_bells_that_nobody_waits_for_are_forgotten() -> None:
+    manifests, _, _ = make()
+    for number in range(5):
+        manifests.rang(f"u-{number}")
+    read(manifests, "u-9")
+    assert manifests._rung == set()

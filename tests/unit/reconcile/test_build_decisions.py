@@ -6,7 +6,7 @@ import pytest
 
 from pfpnas_api.jobs import TrialJob
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition, is_true
-from pfpnas_operator.reconcile import Plan, names, reconcile_experiment
+from pfpnas_operator.reconcile import BadManifest, Plan, names, reconcile_experiment
 from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.deadlines import (
     ANSWER_GRACE,
@@ -20,6 +20,7 @@ from pfpnas_operator.reconcile.deadlines import (
 from pfpnas_operator.reconcile.experiment import build_uids
 from support.reconcile_builders import (
     NOW,
+    artifact,
     build_manifest,
     build_uid_of,
     experiment_status,
@@ -104,6 +105,35 @@ def test_a_refused_build_fails_the_trial_with_its_words(decide: Any, outcome: st
 
 def test_a_manifest_without_a_model_fails_the_trial() -> None:
     assert reason_of(pooled(make_trial(), manifest={"artifacts": {}}).trial_status["digits-00000"], "Failed")
+
+
+@pytest.mark.parametrize("decide", [pooled, pod])
+@pytest.mark.parametrize("size", [0, 2**31 + 1])
+def test_a_model_of_an_impossible_size_fails_the_trial_before_it_is_a_task(decide: Any, size: int) -> None:
+    plan = decide(make_trial(), manifest={"artifacts": {"model": artifact("model", size=size)}})
+    status = plan.trial_status["digits-00000"]
+    assert reason_of(status, "Failed") == "BadManifest"
+    assert f"artifacts.model.size {size};" in message_of(status, "Failed")
+    assert (plan.tasks, status.artifact) == ([], None)
+
+
+@pytest.mark.parametrize("took", [-1.0, float("nan"), float("inf")])
+def test_a_duration_that_no_status_can_hold_fails_the_trial(took: float) -> None:
+    plan = pooled(make_trial(), manifest={"figures": {"buildMilliseconds": took}})
+    assert reason_of(plan.trial_status["digits-00000"], "Failed") == "BadManifest"
+
+
+@pytest.mark.parametrize("mode", ["Pooled", "Pod"])
+def test_what_is_no_manifest_fails_its_trial_only_and_is_forgotten(mode: str) -> None:
+    bad, good = make_trial(0), make_trial(1)
+    tried = make_experiment(mode=mode, budget={"maxTrials": 2, "parallelTrials": 2})
+    unreadable, other = build_uid_of(tried, bad), build_uid_of(tried, good)
+    manifests = {unreadable: BadManifest(why="outcome: no such word"), other: build_manifest(other)}
+    plan = reconcile_experiment(observe(tried, bad, good, manifests=manifests, jobs=own_jobs(tried)), NOW)
+    assert reason_of(plan.trial_status["digits-00000"], "Failed") == "BadManifest"
+    assert message_of(plan.trial_status["digits-00000"], "Failed") == "outcome: no such word"
+    assert is_true(plan.trial_status["digits-00001"].conditions, "Built")
+    assert plan.forget == [unreadable]
 
 
 def test_an_architecture_of_another_space_is_never_built() -> None:

@@ -8,7 +8,7 @@ from pfpnas_api.jobs import FitPredictorJob, PretrainJob
 from pfpnas_api.kinds import StageProgress, Supernet, SupernetStatus, find_condition
 from pfpnas_api.kinds.pods import PodTemplate
 from pfpnas_api.messages import Progress
-from pfpnas_operator.reconcile import Plan, SupernetObserved, names, reconcile_supernet
+from pfpnas_operator.reconcile import BadManifest, Plan, SupernetObserved, names, reconcile_supernet
 from pfpnas_operator.reconcile.deadlines import (
     BROKEN_DEADLINE,
     LONGEST_PAUSE,
@@ -132,6 +132,19 @@ def test_exit_42_without_a_manifest_is_bad_input_too() -> None:
 def test_a_manifest_that_lacks_something_fails_it(figures: dict[str, float]) -> None:
     plan = decide(begun(), manifests=(pretrain_manifest(figures=figures),))
     assert reason_of(status_of(plan), "Failed") == "BadManifest"
+
+
+def test_what_is_no_manifest_fails_it_and_is_forgotten_when_it_is_tried_again() -> None:
+    uid = names.supernet_manifests(begun())[0]
+    seen = {"manifests": {uid: BadManifest(why="outcome: no such word")}}
+    failed = status_of(reconcile_supernet(SupernetObserved(supernet=begun(), **seen), NOW))
+    assert reason_of(failed, "Failed") == "BadManifest"
+    assert message_of(failed, "Failed") == "outcome: no such word"
+    metadata = begun().metadata.model_copy(update={"generation": 7})
+    again = begun().model_copy(update={"status": failed, "metadata": metadata})
+    plan = reconcile_supernet(SupernetObserved(supernet=again, **seen), NOW)
+    assert plan.forget == [uid]
+    assert [job.name for job in plan.create_jobs] == [PRETRAIN]
 
 
 def test_a_predictor_without_its_figures_fails_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pfpnas_api.jobs import TrialWorkerJob, TuneJob
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition
-from pfpnas_operator.reconcile import LogView, Plan, reconcile_experiment
+from pfpnas_operator.reconcile import BadManifest, LogView, Plan, reconcile_experiment
 from pfpnas_operator.reconcile.deadlines import CLAIM_DEADLINE, MOST_ATTEMPTS, STEADY, SUGGESTION_DEADLINE
 from pfpnas_operator.reconcile.experiment import build_uids
 from support.reconcile_builders import (
@@ -168,6 +168,13 @@ def test_the_reference_stands_in_the_status_once_it_is_built() -> None:
     status = experiment_status(decide(without_reference(), manifests={uid: build_manifest(uid)}))
     assert status.reference == build_manifest(uid).artifacts["model"]
     assert status.reference_architecture == SPACE.minimum().id
+
+
+def test_a_reference_whose_image_left_nothing_of_use_is_built_anew_when_it_is_tried_again() -> None:
+    (uid,) = build_uids(without_reference(), make_supernet(), [])
+    plan = decide(without_reference(), manifests={uid: BadManifest(why="outcome: no such word")})
+    assert reason_of(experiment_status(plan), "Failed") == "BadManifest"
+    assert plan.forget == [uid]
 
 
 def test_a_reference_that_cannot_be_built_fails_the_experiment_and_withdraws_its_trials() -> None:

@@ -3,7 +3,7 @@
 The digest is the name, so a write is safe to repeat and a read is verified. Nothing is ever unpickled.
 """
 
-from pfpnas_api.artifacts.base import ArtifactError, ArtifactMissing, ArtifactStore, RefUnreadable
+from pfpnas_api.artifacts.base import ArtifactError, ArtifactMissing, ArtifactStore, ManifestUnreadable, RefUnreadable
 from pfpnas_api.artifacts.folder import FolderStore, write_atomically
 from pfpnas_api.artifacts.opening import open_store
 
@@ -12,6 +12,7 @@ __all__ = [
     "ArtifactMissing",
     "ArtifactStore",
     "FolderStore",
+    "ManifestUnreadable",
     "RefUnreadable",
     "open_store",
     "write_atomically",

@@ -100,7 +100,7 @@ SUPERNET: Final[Mapping[str, Mapping[str, Reason]]] = {
             "The data or the spec are at fault.", "The message says which; once the spec is changed it is tried again."
         ),
         "BadArchitecture": Reason("As BadInput."),
-        "BadManifest": Reason("A Job ended well and left nothing of use.", "See its log."),
+        "BadManifest": Reason("A Job ended well and left nothing of use, or what can't be read.", "See its log."),
         "JobFailed": Reason(
             f"A Job failed {deadlines.MOST_ATTEMPTS} times, or as often said nothing new for "
             f"{_minutes('STALL_DEADLINE')}.",
@@ -171,6 +171,8 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "JobFailed": Reason(f"The tuner or a worker died {deadlines.MOST_ATTEMPTS} times.", "See its log."),
         "BadInput": Reason("The tuner refused its input.", "See its message."),
         "BuildFailed": Reason("The reference model can't be built.", "See the log of its Job."),
+        "BadManifest": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
+        "BadFigures": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
         **{
             reason: Reason(f"Every candidate meets it: {ADVICE[reason]}.")
             for reason in (
@@ -211,7 +213,9 @@ TRIAL: Final[Mapping[str, Mapping[str, Reason]]] = {
     "Failed": {
         "BadArchitecture": Reason("It is none of the search space.", "See the message."),
         "BadManifest": Reason(
-            "Its image did for it otherwise than for the reference model.", "See docs/trial-image.md."
+            "What its image left can't be used: no manifest, a model that is not in the store or has an impossible "
+            "size, or otherwise than for the reference model.",
+            "See the message, and docs/trial-image.md.",
         ),
         "BadFigures": Reason("Its image left figures that can't be true.", "See docs/trial-image.md."),
         "BuildFailed": Reason(f"Its build failed {deadlines.MOST_ATTEMPTS} times.", "See the log of its Jobs."),

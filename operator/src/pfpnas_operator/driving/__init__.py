@@ -6,7 +6,7 @@ behind the protocols of `protocols`.
 
 from pfpnas_operator.driving.executor import Executor
 from pfpnas_operator.driving.hearing import Hearing
-from pfpnas_operator.driving.observer import Observer, StoredManifests, supernet_observed
+from pfpnas_operator.driving.observer import Observer, StoredManifests, left_behind, supernet_observed
 from pfpnas_operator.driving.protocols import Jobs, Manifests, Record
 from pfpnas_operator.driving.records import Records
 from pfpnas_operator.driving.road import Road
@@ -21,5 +21,6 @@ __all__ = [
     "Records",
     "Road",
     "StoredManifests",
+    "left_behind",
     "supernet_observed",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pfpnas_api.artifacts import ArtifactStore
+from pfpnas_api.artifacts import ArtifactStore, ManifestUnreadable
 from pfpnas_api.bus import OperatorBus, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet
@@ -13,7 +13,15 @@ from pfpnas_operator.driving.hearing import Hearing
 from pfpnas_operator.driving.protocols import Jobs, Manifests
 from pfpnas_operator.driving.records import Records
 from pfpnas_operator.driving.road import Road
-from pfpnas_operator.reconcile import ExperimentObserved, JobView, Lease, ResultView, SupernetObserved, names
+from pfpnas_operator.reconcile import (
+    BadManifest,
+    ExperimentObserved,
+    JobView,
+    Lease,
+    ResultView,
+    SupernetObserved,
+    names,
+)
 from pfpnas_operator.reconcile.experiment import build_uids
 from pfpnas_operator.reconcile.issued import IssuedTasks
 
@@ -24,10 +32,26 @@ class StoredManifests:
 
     store: ArtifactStore
 
-    def read(self, uids: Iterable[str], *, over: Set[str]) -> dict[str, Manifest]:
+    def read(self, uids: Iterable[str], *, over: Set[str]) -> dict[str, Manifest | BadManifest]:
         """Those that are there, by uid."""
-        found = {uid: self.store.read_manifest(uid) for uid in uids}
+        found = {uid: left_behind(self.store, uid) for uid in uids}
         return {uid: manifest for uid, manifest in found.items() if manifest is not None}
+
+
+def left_behind(store: ArtifactStore, uid: str) -> Manifest | BadManifest | None:
+    """What a Job left behind, if it did; what can't be used is a value, since it says nothing against the store.
+
+    Raises:
+        ArtifactError: the store can't be read.
+    """
+    try:
+        manifest = store.read_manifest(uid)
+    except ManifestUnreadable as e:
+        return BadManifest(why=str(e))
+    model = None if manifest is None else manifest.artifacts.get("model")
+    if model is not None and not store.has(model.sha256):
+        return BadManifest(why=f"its manifest names the model {model.sha256}, which is not in the store")
+    return manifest
 
 
 def supernet_observed(supernet: Supernet, jobs: Mapping[str, JobView], manifests: Manifests) -> SupernetObserved:

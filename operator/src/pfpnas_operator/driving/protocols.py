@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet, Trial
-from pfpnas_operator.reconcile import JobRequest, JobView
+from pfpnas_operator.reconcile import BadManifest, JobRequest, JobView
 
 
 class Jobs(Protocol):
@@ -29,7 +29,7 @@ class Jobs(Protocol):
 class Manifests(Protocol):
     """What Jobs left behind."""
 
-    def read(self, uids: Iterable[str], *, over: Set[str]) -> dict[str, Manifest]:
+    def read(self, uids: Iterable[str], *, over: Set[str]) -> dict[str, Manifest | BadManifest]:
         """The manifests that are there, by uid.
 
         Args:

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import TypeVar
 
-from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet, SupernetStatus, Trial, is_true
 from pfpnas_api.messages import EXPERIMENT_REASONS, RETRY_REASONS
+from pfpnas_operator.driving import left_behind
 from pfpnas_operator.local.ending import true_condition
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.records import Records
-from pfpnas_operator.reconcile import Summary, names
+from pfpnas_operator.reconcile import BadManifest, Summary, names
 from pfpnas_operator.reconcile.ending import NO_SUCCESS, TOO_MANY, goes_on
 from pfpnas_operator.reconcile.origins import is_own
 from pfpnas_operator.reconcile.reviving import FORGIVEN, failure_of, revived
@@ -87,11 +87,12 @@ def _without_failure(status: AnyStatus) -> AnyStatus:
 def _forget_refusals(folder: RunFolder, records: Records) -> None:
     """Remove what Jobs left that found their input at fault; that an architecture is none of the space stays true."""
     for uid in names.supernet_manifests(records.supernet):
-        _forget(folder, uid, folder.store.read_manifest(uid), {"BadInput", "BadArchitecture"})
+        _forget(folder, uid, {"BadInput", "BadArchitecture"})
     for place in sorted((folder.store.root / "refs").glob(f"{records.experiment.metadata.uid}-*.json")):
-        _forget(folder, place.stem, folder.store.read_manifest(place.stem), {"BadInput"})
+        _forget(folder, place.stem, {"BadInput"})
 
 
-def _forget(folder: RunFolder, uid: str, manifest: Manifest | None, outcomes: set[str]) -> None:
-    if manifest is not None and manifest.outcome in outcomes:
+def _forget(folder: RunFolder, uid: str, outcomes: set[str]) -> None:
+    left = left_behind(folder.store, uid)
+    if isinstance(left, BadManifest) or (left is not None and left.outcome in outcomes):
         folder.store.delete_ref(uid)

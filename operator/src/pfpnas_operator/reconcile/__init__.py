@@ -6,6 +6,7 @@ a folder of documents holds the resources.
 
 from pfpnas_operator.reconcile.experiment import reconcile_experiment
 from pfpnas_operator.reconcile.observed import (
+    BadManifest,
     ExperimentObserved,
     JobView,
     Lease,
@@ -18,6 +19,7 @@ from pfpnas_operator.reconcile.summary import Summary
 from pfpnas_operator.reconcile.supernet import reconcile_supernet
 
 __all__ = [
+    "BadManifest",
     "Event",
     "ExperimentObserved",
     "JobRequest",

@@ -7,10 +7,10 @@ from typing import Any
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT, Manifest, TrialJob
 from pfpnas_api.kinds import ArtifactRef, CheckpointStatus, NASExperiment
-from pfpnas_api.messages import BuildRequest
+from pfpnas_api.messages import MAX_MODEL_BYTES, BuildRequest
 from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
-from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView, Lease
+from pfpnas_operator.reconcile.observed import BadManifest, ExperimentObserved, JobView, Lease
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
 from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
 
@@ -61,6 +61,9 @@ class BuildFailed:
 
 BuildOutcome = Built | SelfMeasured | Building | BuildFailed
 
+IMAGES_FAULTS = frozenset({"BadManifest", "BadFigures"})
+"""Failures that say nothing of the candidate: what its image left can't be used."""
+
 SELF_MEASURED = ("accuracy", "latencyMilliseconds")
 """Figures by which a manifest without a model says that its image measured the candidate by itself."""
 
@@ -90,13 +93,16 @@ def advance_build(
     """
     pooled = observed.experiment.spec.trial_template.mode == "Pooled"
     manifest = observed.manifests.get(request.uid)
-    if manifest is not None and _measured_by_itself(manifest):
-        return _figures(manifest)
-    if manifest is not None:
+    outcome = None if manifest is None else _settled(manifest)
+    if isinstance(outcome, SelfMeasured):
+        return outcome
+    if isinstance(outcome, BuildFailed) and outcome.reason in IMAGES_FAULTS:
+        # Once the image is mended it is asked again, should the same candidate be wanted once more.
+        plan.forget.append(request.uid)
+        return outcome
+    if outcome is not None:
         pushing = _pushes_pooled if pooled else _pushes_pod
-        if pushing(observed, request, plan, tries=tries, now=now):
-            return Building(tries=tries)
-        return _settled(manifest)
+        return Building(tries=tries) if pushing(observed, request, plan, tries=tries, now=now) else outcome
     advance = _advance_pooled if pooled else _advance_pod
     return advance(observed, request, plan, tries=tries, now=now)
 
@@ -127,14 +133,26 @@ def _measured_by_itself(manifest: Manifest) -> bool:
     return manifest.outcome == "Done" and "model" not in manifest.artifacts and figures >= set(SELF_MEASURED)
 
 
-def _settled(manifest: Manifest) -> BuildOutcome:
+def _settled(manifest: Manifest | BadManifest) -> Built | SelfMeasured | BuildFailed:
+    if isinstance(manifest, BadManifest):
+        return BuildFailed(reason="BadManifest", message=manifest.why)
+    if _measured_by_itself(manifest):
+        return _figures(manifest)
     if manifest.outcome == "Done" and "model" in manifest.artifacts:
-        return Built(
-            artifact=manifest.artifacts["model"],
-            milliseconds=manifest.figures.get("buildMilliseconds"),
-        )
+        return _model(manifest)
     reason = "BadArchitecture" if manifest.outcome == "BadArchitecture" else "BuildFailed"
     return BuildFailed(reason=reason, message=manifest.message or "the build left no model")
+
+
+def _model(manifest: Manifest) -> Built | BuildFailed:
+    model, took = manifest.artifacts["model"], manifest.figures.get("buildMilliseconds", 0.0)
+    if not 1 <= model.size <= MAX_MODEL_BYTES:
+        text = f"its manifest says artifacts.model.size {model.size}; possible are 1 to {MAX_MODEL_BYTES} bytes"
+        return BuildFailed(reason="BadManifest", message=text)
+    if not 0 <= took < math.inf:
+        text = f"its manifest says figures.buildMilliseconds {took}; 0 or more is possible"
+        return BuildFailed(reason="BadManifest", message=text)
+    return Built(artifact=model, milliseconds=manifest.figures.get("buildMilliseconds"))
 
 
 def _figures(manifest: Manifest) -> SelfMeasured | BuildFailed:

@@ -41,6 +41,13 @@ class JobView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BadManifest:
+    """What a Job left behind can't be used: it is no manifest, or names a model that is not there."""
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease:
     """An entry of a work stream, and who holds it since when."""
 
@@ -79,7 +86,7 @@ class SupernetObserved:
     supernet: Supernet
     jobs: Mapping[str, JobView] = field(default_factory=dict)
     """By name."""
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest | BadManifest] = field(default_factory=dict)
     """By uid, of the uids that `names.supernet_manifests` lists."""
 
 
@@ -96,7 +103,7 @@ class ExperimentObserved:
     untold: tuple[Trial, ...] = ()
     """Finished trials that the tuner's log lacks, in the order in which they finished."""
     jobs: Mapping[str, JobView] = field(default_factory=dict)
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest | BadManifest] = field(default_factory=dict)
     """By uid, of the builds under way."""
     builds: Mapping[str, Lease] = field(default_factory=dict)
     """By build uid; Pooled workers only."""

@@ -41,7 +41,7 @@ class Plan:
     status: SupernetStatus | NASExperimentStatus | None = None
     """None when nothing changed."""
     forget: list[str] = field(default_factory=list)
-    """Uids whose manifests are void: their Jobs refused what was changed since."""
+    """Uids whose manifests are void: their Jobs refused what was changed since, or left what can't be used."""
     delete_results: list[ResultView] = field(default_factory=list)
     delete_tasks: list[str] = field(default_factory=list)
     """Entries."""

@@ -20,7 +20,7 @@ from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.deadlines import MOST_ATTEMPTS, STALL_DEADLINE, STEADY
 from pfpnas_operator.reconcile.manifests import accuracies, checkpoint_in, predictor_in
-from pfpnas_operator.reconcile.observed import JobView, SupernetObserved
+from pfpnas_operator.reconcile.observed import BadManifest, JobView, SupernetObserved
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
 from pfpnas_operator.reconcile.waits import PENDING, Wait, counted, interrupted, remove, retry, wait_of
 
@@ -119,7 +119,7 @@ def _tried_again(cycle: _Cycle) -> SupernetStatus:
     if not changed or cycle.supernet.spec.suspend or not is_true(status.conditions, "Failed"):
         return status
     cycle.note("TriedAgain", "the spec was changed: it is tried again")
-    cycle.plan.forget.extend(uid for uid, found in cycle.observed.manifests.items() if found.outcome != "Done")
+    cycle.plan.forget.extend(uid for uid, found in cycle.observed.manifests.items() if not _is_good(found))
     kept = tuple(condition for condition in status.conditions if condition.type != "Failed")
     return status.model_copy(update={"conditions": kept, "attempts": {}, "interruptions": {}, "finished_at": None})
 
@@ -231,9 +231,9 @@ def _stage(
     if manifest is not None and uid not in cycle.plan.forget:
         if job is not None and not job.active and not job.leaving:
             remove(cycle.plan, wanted.name)
-        if manifest.outcome == "Done":
-            return manifest
-        return _StageFailed(reason=manifest.outcome, message=manifest.message)
+        if isinstance(manifest, BadManifest):
+            return _StageFailed(reason="BadManifest", message=manifest.why)
+        return manifest if _is_good(manifest) else _StageFailed(reason=manifest.outcome, message=manifest.message)
     if job is None:
         return _start(cycle, status, stage, wanted)
     wait = wait_of(job, cycle.now)
@@ -243,6 +243,10 @@ def _stage(
         return _StageFailed(reason=wait.reason, message=wait.message)
     cycle.plan.waiting_jobs.append(wanted)
     return _Ongoing(status=status, said=wait)
+
+
+def _is_good(manifest: Manifest | BadManifest) -> bool:
+    return isinstance(manifest, Manifest) and manifest.outcome == "Done"
 
 
 def _of_job(cycle: _Cycle, status: SupernetStatus, stage: Stage, job: JobView) -> _Ongoing | _StageFailed:
