@@ -16,7 +16,7 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from pfpnas_api.artifacts import FolderStore
-from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect
+from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect, keys
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import Supernet
 from pfpnas_api.messages import Heartbeat, Suggestion
@@ -63,6 +63,7 @@ class Site:
         self.calls = ThreadPoolExecutor(4)
         self.now = datetime.now(UTC)
         self.suggested = 0
+        self.tasks_without_chunks = 0
         self.odd: dict[str, dict[str, Any]] = {}
         """What the manifests of some architectures say in place of what is right."""
         self.parts = self._parts()
@@ -188,6 +189,8 @@ class Site:
         with contextlib.suppress(GroupMissing):
             while (claim := bus.next(block_milliseconds=1)) is not None:
                 assert claim.task is not None
+                for model in filter(None, (claim.task.model, claim.task.reference)):
+                    self.tasks_without_chunks += not self.client.exists(keys.blob(POOL, model.sha256, 0))
                 bus.answer(figures(claim.task))
                 bus.acknowledge(claim)
 
@@ -227,6 +230,26 @@ def test_a_search_goes_to_its_end(site: Site) -> None:
     assert site.count("succeeded") == 6
     secrets = [body["metadata"]["name"] for body in site.server.list(SECRETS, NAMESPACE)]
     assert secrets == ["search-nas-pfpnas", "tiny-sn-pfpnas"]
+
+
+def test_no_candidate_stays_in_redis_after_its_trial(site: Site) -> None:
+    site.until("Succeeded")
+    assert site.tasks_without_chunks == 0
+    assert not site.client.keys(keys.blobs(POOL))
+
+
+def test_what_agents_are_to_measure_lies_in_redis_and_what_was_measured_does_not(site: Site) -> None:
+    while not site.trials() or not site.count("succeeded"):
+        site.step()
+    site.cycle()
+    assert site.true_conditions() >= {"Searching"}
+    statuses = [body.get("status", {}) for body in site.trials()]
+    measured = {status["artifact"]["sha256"] for status in statuses if status.get("score")}
+    there = {key.decode().split(":")[-2] for key in site.client.keys(keys.blobs(POOL))}
+    reference = site.body(EXPERIMENTS, "search")["status"]["reference"]["sha256"]
+    assert reference in there
+    assert measured
+    assert not (measured - {reference}) & there
 
 
 def test_a_manifest_that_can_not_be_used_fails_its_trial_and_nothing_else(site: Site) -> None:
