@@ -66,3 +66,14 @@ def test_an_upgrade_takes_the_new_charts_defaults() -> None:
     assert len(orders) > 5
     assert [line for line in orders if "--reuse-values" in line] == []
     assert [line for line in orders if "--reset-then-reuse-values" in line]
+
+
+def test_nobody_is_told_to_install_a_package_that_is_not_published() -> None:
+    """Whoever took such a name in a package index would run code beside private data."""
+    folders = ("charts", "crds", "docs", "edge-agent", "examples", "operator", "workloads")
+    texts = {path: path.read_text() for one in folders for path in (ROOT / one).rglob("*")
+             if path.suffix in (".md", ".py", ".service", ".txt", ".yaml")}  # fmt: skip
+    texts |= {path: path.read_text() for path in ROOT.glob("*.md")}
+    assert len(texts) > 100
+    told = re.compile(r"(pip|uv|tool) (install|add) [^\n#]*(?<![./\w-])'?pfpnas-\w|pypi\.org/project/pfpnas")
+    assert [str(path.relative_to(ROOT)) for path, text in texts.items() if told.search(text)] == []

@@ -42,13 +42,13 @@ class FsspecStore(ArtifactStore):
 
     Args:
         address: ``s3://bucket/prefix``, ``gs://…``, ``abfs://container/…``.
-        extra: Of this package, which brings what speaks to it.
+        package: What speaks to it, as a remedy where it isn't installed.
 
     Raises:
         ArtifactError: fsspec or the provider's package isn't installed, or the address is no good.
     """
 
-    def __init__(self, address: str, *, extra: str) -> None:
+    def __init__(self, address: str, *, package: str) -> None:
         self.address = address.rstrip("/")
         try:
             core = importlib.import_module("fsspec.core")
@@ -56,7 +56,7 @@ class FsspecStore(ArtifactStore):
             # which fsspec's cache of file systems doesn't look at.
             self._files, root = core.url_to_fs(self.address, use_listings_cache=False, skip_instance_cache=True)
         except ImportError as e:
-            raise ArtifactError(f"artifact store {address}: needs pip install 'pfpnas-api[{extra}]' ({e})") from e
+            raise ArtifactError(f"artifact store {address}: needs pip install {package} ({e})") from e
         except Exception as e:  # each provider's package has exceptions of its own
             raise ArtifactError(f"artifact store {address}: {e}") from e
         self._root = root.rstrip("/")

@@ -10,8 +10,8 @@ from pfpnas_api.artifacts.folder import FolderStore
 PATIENCE_SECONDS: Final = 60.0
 """How long a server may be away: the time in which Kubernetes starts one elsewhere with the same volume."""
 
-OBJECT_STORES: Final = {"s3": "s3", "gs": "gcs", "abfs": "azure"}
-"""Schemes of object stores, and the extra of this package that brings what speaks to them."""
+OBJECT_STORES: Final = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}
+"""Schemes of object stores, and what speaks to them (the extras s3, gcs and azure of this package bring it)."""
 
 
 def open_store(address: str, token: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> ArtifactStore:
@@ -24,7 +24,7 @@ def open_store(address: str, token: str | None = None, *, patience_seconds: floa
         patience_seconds: For ``http(s)://`` only: how long a server that is away is waited for, at each call.
 
     Raises:
-        ArtifactError: no address, a scheme that isn't known, or an object store whose extra isn't installed.
+        ArtifactError: no address, a scheme that isn't known, or an object store whose package isn't installed.
     """
     if not address:
         raise ArtifactError("the artifact store has no address: give a folder, file://…, http(s)://… or s3://…")
@@ -39,6 +39,6 @@ def open_store(address: str, token: str | None = None, *, patience_seconds: floa
     if parsed.scheme in OBJECT_STORES:
         from pfpnas_api.artifacts.objects import FsspecStore  # noqa: PLC0415 - of an extra
 
-        return FsspecStore(address, extra=OBJECT_STORES[parsed.scheme])
+        return FsspecStore(address, package=OBJECT_STORES[parsed.scheme])
     known = ", ".join(f"{scheme}://" for scheme in ("file", "http", "https", *OBJECT_STORES))
     raise ArtifactError(f"artifact store {address!r}: known are plain folders and {known}")

@@ -9,9 +9,7 @@ import fsspec
 from pfpnas_workloads.data.errors import DataError
 from pfpnas_workloads.runtime import Unreachable, logger
 
-SCHEMES: Final = {"s3": "pfpnas-api[s3]", "gs": "pfpnas-api[gcs]", "abfs": "pfpnas-api[azure]"} | dict.fromkeys(
-    ("http", "https"), "fsspec[http]"
-)
+SCHEMES: Final = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"} | dict.fromkeys(("http", "https"), "fsspec[http]")
 """Places that data are brought from, and what speaks to them."""
 
 LOG_SECONDS: Final = 10.0
