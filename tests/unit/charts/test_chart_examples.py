@@ -9,13 +9,17 @@ import pytest
 import yaml
 
 from cluster.settings import ROOT
-from support.charts import RENDERINGS, Document, Rendering, of_kind, pods, rendered
+from pfpnas_agent.config import load
+from pfpnas_api.joining import Join
+from support.charts import RENDERINGS, Document, Rendering, config_of, of_kind, pods, rendered
 
 EXAMPLES = ROOT / "examples"
 BY_NAME = {one.name: one for one in RENDERINGS}
 ISSUED = [one for one in RENDERINGS if one.name in ("eks", "gke", "aks")]
 HUB = {"node-role.kubernetes.io/control-plane": "true"}
 TAINT = re.compile(r"kubectl taint node \S+ (?P<key>[^=\s]+)=(?P<value>[^:\s]*):(?P<effect>\w+)")
+INSTALL = ROOT / "docs" / "install.md"
+JOIN = {"name": "bench-1", "user": "agent-bench-1", "password": "p" * 32, "url": "redis://redis.example.org:6379/0"}
 YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 DELETES = ("s3:DeleteObject", "/blobs/delete", "s3:*")
 
@@ -25,7 +29,7 @@ def test_the_authority_is_the_one_that_the_docs_make(rendering: Rendering) -> No
     """A public one would sign none of the certificate's names, and Redis would never start."""
     (certificate,) = of_kind(rendered(rendering), "Certificate")
     asked = certificate["spec"]["issuerRef"]
-    made = {(one["kind"], one["metadata"]["name"]): one["spec"] for one in _manifests(ROOT / "docs" / "install.md")}
+    made = {(one["kind"], one["metadata"]["name"]): one["spec"] for one in _manifests(INSTALL)}
     assert made[asked["kind"], asked["name"]].keys() == {"ca"}
     authority = made["Certificate", "pfpnas-ca"]
     assert authority["isCA"] is True
@@ -33,9 +37,30 @@ def test_the_authority_is_the_one_that_the_docs_make(rendering: Rendering) -> No
     assert made[authority["issuerRef"]["kind"], authority["issuerRef"]["name"]] == {"selfSigned": {}}
 
 
+def test_the_first_agent_of_the_docs_serves_the_first_search(tmp_path: Path) -> None:
+    (values,) = (one for one in _documents(INSTALL) if "join" in one)
+    (tmp_path / "agents.yaml").write_text(yaml.safe_dump(values))
+    documents = rendered(
+        Rendering(name="docs", chart="pfpnas-edge-agent", release="bench-1", files=(tmp_path / "agents.yaml",))
+    )
+    (tmp_path / "join").write_text(Join(**JOIN, pool="bench-cpu").encode())
+    config = config_of(documents, "bench-1-pfpnas-edge-agent", "agent.yaml")
+    (tmp_path / "agent.yaml").write_text(yaml.safe_dump({**config, "joinFile": "join"}))
+    agent = load(tmp_path / "agent.yaml")
+    search = yaml.safe_load((EXAMPLES / "digits" / "experiment.yaml").read_text())
+    assert set(agent.datasets) == {search["spec"]["target"]["dataset"]}
+    told = INSTALL.read_text().partition("## 5. A search")[2]
+    assert f"sed s/{search['spec']['target']['pool']}/{agent.pool}/" in told
+    assert [f"-n {one} apply" in told for one in agent.namespaces] == [True]
+
+
 def _manifests(path: Path) -> list[Document]:
-    blocks = [one for block in YAML.findall(path.read_text()) for one in yaml.safe_load_all(block)]
-    return [one for one in blocks if isinstance(one, dict) and "metadata" in one]
+    return [one for one in _documents(path) if "metadata" in one]
+
+
+def _documents(path: Path) -> list[Document]:
+    found = [one for block in YAML.findall(path.read_text()) for one in yaml.safe_load_all(block)]
+    return [one for one in found if isinstance(one, dict)]
 
 
 def test_devices_are_kept_free_of_all_but_the_agent() -> None:
