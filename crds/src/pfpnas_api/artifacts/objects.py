@@ -20,6 +20,7 @@ from pfpnas_api.artifacts.base import (
     is_ref_name,
     ref_path,
 )
+from pfpnas_api.artifacts.opening import provider_options
 from pfpnas_api.kinds.common import ArtifactRef
 
 FRESH: Final = timedelta(minutes=30)
@@ -41,7 +42,7 @@ class FsspecStore(ArtifactStore):
     """The store below a prefix of a bucket, laid out as the folder is. A PUT of an object store is atomic.
 
     Args:
-        address: ``s3://bucket/prefix``, ``gs://…``, ``abfs://container/…``.
+        address: ``s3://bucket/prefix``, ``gs://…``, ``abfs://container@account.dfs.core.windows.net/…``.
         package: What speaks to it, as a remedy where it isn't installed.
 
     Raises:
@@ -54,7 +55,8 @@ class FsspecStore(ArtifactStore):
             core = importlib.import_module("fsspec.core")
             # Others write too: what a listing said a moment ago doesn't hold. And the environment says where and who,
             # which fsspec's cache of file systems doesn't look at.
-            self._files, root = core.url_to_fs(self.address, use_listings_cache=False, skip_instance_cache=True)
+            options = {"use_listings_cache": False, "skip_instance_cache": True, **provider_options(address)}
+            self._files, root = core.url_to_fs(self.address, **options)
         except ImportError as e:
             raise ArtifactError(f"artifact store {address}: needs pip install {package} ({e})") from e
         except Exception as e:  # each provider's package has exceptions of its own

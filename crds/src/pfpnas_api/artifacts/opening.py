@@ -1,7 +1,9 @@
 """From an address to its store."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlparse
 
 from pfpnas_api.artifacts.base import ArtifactError, ArtifactStore
@@ -10,8 +12,21 @@ from pfpnas_api.artifacts.folder import FolderStore
 PATIENCE_SECONDS: Final = 60.0
 """How long a server may be away: the time in which Kubernetes starts one elsewhere with the same volume."""
 
-OBJECT_STORES: Final = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}
+OBJECT_STORES: Final = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs"}
 """Schemes of object stores, and what speaks to them (the extras s3, gcs and azure of this package bring it)."""
+
+AZURE: Final = frozenset({"abfs", "abfss"})
+ENV_AZURE_ANONYMOUS: Final = "AZURE_STORAGE_ANON"
+
+
+def provider_options(address: str, *, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What a provider's package is told beside an address.
+
+    Older versions of adlfs go to Azure as nobody unless they are told to look for a credential, the pod's own identity
+    among them. Who wants that says so in AZURE_STORAGE_ANON, adlfs' own variable.
+    """
+    as_somebody = urlparse(address).scheme in AZURE and ENV_AZURE_ANONYMOUS not in environ
+    return {"anon": False} if as_somebody else {}
 
 
 def open_store(address: str, token: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> ArtifactStore:

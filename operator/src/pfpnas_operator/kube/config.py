@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from pfpnas_api.kinds.common import Model
 from pfpnas_api.kinds.pods import ResourceRequirements
@@ -37,7 +38,20 @@ class RedisConfig(Model):
     agent_url: str | None = None
     """The address by which agents outside reach it."""
     users: Literal["Auto", "Off"] = "Auto"
-    """Auto: every experiment, Supernet and agent is a Redis user of its own, where the server has ACL selectors."""
+    """Auto: every experiment, Supernet and agent is a Redis user of its own, and a server that can't have them is
+    refused. Off: whoever runs a pod of ours has the operator's password."""
+
+    @field_validator("url", "agent_url")
+    @classmethod
+    def _database_0(cls, url: str | None) -> str | None:
+        """Rules of users know no databases: SELECT is allowed to nobody."""
+        parts = urlsplit(url or "")
+        databases = parse_qs(parts.query).get("db", [])
+        if parts.scheme in ("redis", "rediss"):
+            databases.append(parts.path.strip("/"))
+        if any(database not in ("", "0") for database in databases):
+            raise ValueError("users can't be tied to a database but 0: leave the number out, or write /0")
+        return url
 
 
 class ArtifactsConfig(Model):

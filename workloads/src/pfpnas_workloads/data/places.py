@@ -7,16 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from pfpnas_api.artifacts import ArtifactError, ArtifactStore
+from pfpnas_api.artifacts.opening import OBJECT_STORES
 from pfpnas_workloads.data.errors import DataError
 
-REMOTE = frozenset({"s3", "gs", "abfs", "http", "https"})
+REMOTE = frozenset({*OBJECT_STORES, "http", "https"})
 
 
 def find(uri: str, store: ArtifactStore, *, packed: bool) -> tuple[Path, Path | None]:
     """The path of `uri`, and the temporary folder it is in if it came from elsewhere: the caller removes it.
 
     Args:
-        uri: An absolute path, ``file://…``, ``sha256:…``, ``s3://…``, ``gs://…``, ``abfs://…`` or ``http(s)://…``.
+        uri: An absolute path, ``file://…``, ``sha256:…``, ``s3://…``, ``gs://…``, ``abfs(s)://…`` or ``http(s)://…``.
         store: Where artifacts are.
         packed: Whether the format is a folder: then an artifact or a single remote file is a tar of it.
 

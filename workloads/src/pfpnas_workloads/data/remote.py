@@ -5,11 +5,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import fsspec
+import fsspec.core
 
+from pfpnas_api.artifacts.opening import OBJECT_STORES, provider_options
 from pfpnas_workloads.data.errors import DataError
 from pfpnas_workloads.runtime import Unreachable, logger
 
-SCHEMES: Final = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"} | dict.fromkeys(("http", "https"), "fsspec[http]")
+SCHEMES: Final = OBJECT_STORES | dict.fromkeys(("http", "https"), "fsspec[http]")
 """Places that data are brought from, and what speaks to them."""
 
 LOG_SECONDS: Final = 10.0
@@ -26,13 +28,9 @@ def bring(uri: str, root: Path) -> Path:
         DataError: Nothing is there, it may not be read, or what speaks to such places isn't installed.
         Unreachable: It can't be read now.
     """
-    scheme = uri.partition("://")[0]
+    files, place = _opened(uri)
     try:
-        files = fsspec.filesystem(scheme, use_listings_cache=False)
-        place = files._strip_protocol(uri).rstrip("/")
         return _copied(files, uri, place, root)
-    except ImportError as e:
-        raise DataError(f"dataset.uri {uri}: needs pip install '{SCHEMES[scheme]}' where training runs ({e})") from e
     except FileNotFoundError as e:
         raise DataError(f"dataset.uri {uri}: nothing is there: check bucket, prefix and spelling") from e
     except PermissionError as e:
@@ -41,6 +39,20 @@ def bring(uri: str, root: Path) -> Path:
         raise
     except Exception as e:  # each provider's package has exceptions of its own
         raise Unreachable(f"dataset.uri {uri}: can't be read: {type(e).__name__}: {e}") from e
+
+
+def _opened(uri: str) -> tuple[Any, str]:
+    """The file system that a uri names (of Azure with the account in it), and the place in it."""
+    scheme = uri.partition("://")[0]
+    try:
+        files, place = fsspec.core.url_to_fs(uri, use_listings_cache=False, **provider_options(uri))
+    except ImportError as e:
+        raise DataError(f"dataset.uri {uri}: needs pip install '{SCHEMES[scheme]}' where training runs ({e})") from e
+    except ValueError as e:  # whoever is away, this is none of it: another try would end the same way
+        raise DataError(f"dataset.uri {uri}: {e}: check it, and the provider's own variables") from e
+    except Exception as e:  # some look for credentials at once
+        raise Unreachable(f"dataset.uri {uri}: can't be read: {type(e).__name__}: {e}") from e
+    return files, place.rstrip("/")
 
 
 def _copied(files: Any, uri: str, place: str, root: Path) -> Path:
