@@ -11,7 +11,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_DONE
 from pfpnas_workloads.prediction import AccuracyPredictor
 from support.tiny_supernet import tiny_spec
-from support.training_process import run_killed_before_its_manifest, run_workload, start_workload, wait_until
+from support.training_process import run_killed_before_its_manifest, run_workload, running_workload, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,8 @@ def test_killed_one_goes_on_with_the_samples_it_has(trained: Path) -> None:
     """A sample that was kept is not evaluated again: a value that no evaluation gives is still there at the end."""
     store = FolderStore(trained / "store")
     job = make_job(trained, "killed")
-    process = start_workload("fit-predictor", job, trained)
-    wait_until(lambda: kept_samples(trained, "killed") >= 3, process)
-    process.kill()
-    process.communicate()
+    with running_workload("fit-predictor", job, trained) as process:
+        wait_until(lambda: kept_samples(trained, "killed") >= 3, process)
     table = store.read_ref("killed.samples")
     assert table is not None
     marked = next(iter(table["samples"]))

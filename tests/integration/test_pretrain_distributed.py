@@ -137,7 +137,8 @@ def test_a_lost_rank_ends_the_other_and_another_number_of_workers_goes_on(tmp_pa
     job = make_job(epochs=2000, checkpointEvery=3)
     with together(job, tmp_path) as training:
         training.until(lambda: saved_step(tmp_path) >= 3)
-        os.kill(training.rank(lost), signal.SIGKILL)
+        (rank,) = training.ranks(lost)
+        os.kill(rank, signal.SIGKILL)
         codes = training.wait()
         assert codes[lost] not in (EXIT_DONE, EXIT_BAD_INPUT, EXIT_RETRY), training.words()
         assert codes[1 - lost] == EXIT_RETRY, training.words()

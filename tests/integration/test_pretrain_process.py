@@ -16,7 +16,7 @@ from support.training_process import (
     first_step,
     run_killed_before_its_manifest,
     run_workload,
-    start_workload,
+    running_workload,
     wait_until,
 )
 from support.workload_service import workload
@@ -72,10 +72,8 @@ def test_forgets_the_checkpoint_in_progress(unbroken: Path) -> None:
 def test_killed_training_ends_with_the_same_bits(unbroken: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
     """Killed as soon as these steps are saved, so within one of the steps that follow."""
     for step in kills:
-        process = start_workload("pretrain", make_job(), tmp_path)
-        wait_until(lambda step=step: saved_step(tmp_path) >= step, process)  # type: ignore[misc]
-        process.kill()
-        process.communicate()
+        with running_workload("pretrain", make_job(), tmp_path) as process:
+            wait_until(lambda step=step: saved_step(tmp_path) >= step, process)  # type: ignore[misc]
         assert saved_step(tmp_path) >= step
     saved = saved_step(tmp_path)
     code, errors = run_workload("pretrain", make_job(), tmp_path)

@@ -52,6 +52,12 @@ def test_a_job_whose_manifest_is_there_is_not_run_again(environ: dict[str, str],
     assert run_job(JOB, raising(AssertionError("ran")), environ=environ) == 0
 
 
+def test_a_job_that_was_found_at_fault_before_ends_with_42_again(environ: dict[str, str], store: FolderStore) -> None:
+    """Of several processes of one job the first may have said so before the second looks."""
+    store.write_manifest(Manifest(uid="job-1", outcome="BadInput", message="wrong data"))
+    assert run_job(JOB, raising(AssertionError("ran")), environ=environ) == 42
+
+
 def test_what_is_published_is_published_again_when_the_manifest_was_there(
     environ: dict[str, str], store: FolderStore
 ) -> None:

@@ -268,7 +268,7 @@ def _manifest(job: Job, entry: Entry[Job], context: JobContext) -> tuple[Manifes
     """The manifest in the store (made now, if need be) and the exit code that goes with it."""
     there = context.store.read_manifest(context.uid)
     if there is not None:
-        return there, EXIT_DONE
+        return there, EXIT_DONE if there.outcome == "Done" else EXIT_BAD_INPUT
     try:
         manifest, code = entry(job, context), EXIT_DONE
     except BadInput as e:
