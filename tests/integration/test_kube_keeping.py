@@ -19,6 +19,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect, keys
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import Supernet
+from pfpnas_api.kinds.prediction import PredictedMetrics
 from pfpnas_api.messages import Heartbeat, Suggestion
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.driving.clock import moment_after
@@ -39,6 +40,7 @@ from support.redis_server import redis_server
 
 NAMESPACE, POOL = "team-a", "dev"
 KEY = Key(b"k" * 32)
+PREDICTED = PredictedMetrics(accuracy=0.5, latency_milliseconds=2.0)
 CONFIGURED = CONFIG.model_copy(
     update={"pools": {POOL: (NAMESPACE,)}, "redis": CONFIG.redis.model_copy(update={"users": "Off"})}
 )
@@ -172,7 +174,7 @@ class Site:
     def suggest(self, bus: TunerBus) -> None:
         asked = max((entry.count or 0 for _, entry in bus.read() if entry.event == "Ask"), default=0)
         for index in range(self.suggested, asked):
-            bus.suggest(Suggestion(index=index, architecture=architecture(index)))
+            bus.suggest(Suggestion(index=index, architecture=architecture(index), predicted=PREDICTED))
         self.suggested = max(self.suggested, asked)
 
     def build(self, bus: WorkerBus) -> None:
@@ -285,6 +287,24 @@ def test_an_operator_that_was_killed_goes_on_where_it_was(site: Site) -> None:
     log = site.parts.bus.log(site.experiment.uid)
     finished = [entry.index for _, entry in log if entry.event == "Finished"]
     assert sorted(finished) == sorted(set(finished))  # type: ignore[type-var]
+
+
+def test_what_was_predicted_outlives_an_operator_that_was_killed_before_it_wrote_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(place: Any, *what: Any, **how: Any) -> Any:
+        if place is TRIALS:
+            raise ApiAway(0, "NoAnswer", "killed")
+        return type(site.server).amend(site.server, place, *what, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "amend", killed)
+        with pytest.raises(ApiAway, match="killed"):
+            site.until("Succeeded")
+    assert [body.get("status") for body in site.trials()] == [None] * 3
+    site.start_operator()
+    site.until("Succeeded")
+    assert [body["status"]["predicted"] for body in site.trials()] == [PREDICTED.document()] * 6
 
 
 def test_a_search_at_rest_writes_nothing(site: Site) -> None:

@@ -107,6 +107,7 @@ def make_supernet(state: str = "Ready", **status: Any) -> Supernet:
         fields.setdefault("checkpoint", make_checkpoint())
         fields["conditions"] = (condition("Trained"),)
     if state == "Ready":
+        fields.setdefault("observed_generation", 1)
         fields.setdefault("predictor", make_predictor())
         fields["conditions"] = (condition("Trained"), condition("PredictorReady"), condition("Ready"))
     return Supernet.model_validate(

@@ -115,6 +115,14 @@ def test_a_ready_one_only_loses_its_jobs_that_are_done_or_hang() -> None:
     assert decide(make_supernet("Ready"), make_job(FIT)) == Plan()
 
 
+def test_a_ready_one_says_that_it_saw_a_changed_spec_once() -> None:
+    ready = make_supernet("Ready")
+    changed = ready.model_copy(update={"metadata": ready.metadata.model_copy(update={"generation": 2})})
+    status = status_of(decide(changed))
+    assert (status.observed_generation, status.conditions) == (2, ready.status.conditions)
+    assert decide(changed.model_copy(update={"status": status})) == Plan()
+
+
 @pytest.mark.parametrize("outcome", ["BadInput", "BadArchitecture"])
 def test_bad_input_fails_at_once_with_the_jobs_own_words(outcome: str) -> None:
     manifest = pretrain_manifest(outcome=outcome, message="dataset.uri: no such folder", artifacts={}, figures={})

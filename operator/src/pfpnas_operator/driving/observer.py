@@ -9,6 +9,7 @@ from pfpnas_api.artifacts import ArtifactStore, ManifestUnreadable
 from pfpnas_api.bus import OperatorBus, Received
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import NASExperiment, Supernet
+from pfpnas_api.messages import Suggestion
 from pfpnas_operator.driving.hearing import Hearing
 from pfpnas_operator.driving.protocols import Jobs, Manifests
 from pfpnas_operator.driving.records import Records
@@ -198,3 +199,12 @@ class Observer:
             self.road = Road()
         for entry, suggestion in self.bus.suggestions(uid, after=self.road.last_suggestion):
             self.road.note_suggestion(entry, suggestion)
+            self._recall_predicted(suggestion)
+
+    def _recall_predicted(self, suggestion: Suggestion) -> None:
+        """What was predicted of a trial, for one whose operator was killed before it could write that down."""
+        for name, trial in self.records.active.items():
+            its_own = (trial.spec.index, trial.spec.architecture) == (suggestion.index, suggestion.architecture)
+            if its_own and trial.status.predicted is None and suggestion.predicted is not None:
+                status = trial.status.model_copy(update={"predicted": suggestion.predicted})
+                self.records.active[name] = trial.model_copy(update={"status": status})

@@ -93,6 +93,8 @@ def _decide(cycle: _Cycle) -> SupernetStatus:
     status, stamp = _tried_again(cycle), cycle.stamp
     if is_true(status.conditions, "Failed") or is_true(status.conditions, "Ready"):
         _clean(cycle)
+        # Whoever applied the spec waits to hear that it was seen.
+        status = status.model_copy(update={"observed_generation": stamp.generation})
         return _nothing_to_suspend(cycle, status) if cycle.supernet.spec.suspend else status
     status = status.model_copy(
         update={
@@ -127,7 +129,7 @@ def _tried_again(cycle: _Cycle) -> SupernetStatus:
 def _nothing_to_suspend(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
     text = "spec.suspend is true, but there is nothing to suspend: it has ended"
     conditions = cycle.stamp.put(status.conditions, "Suspended", FALSE, "Ended", text)
-    return status.model_copy(update={"conditions": conditions, "observed_generation": cycle.stamp.generation})
+    return status.model_copy(update={"conditions": conditions})
 
 
 def _suspended(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
