@@ -201,7 +201,14 @@ def test_a_package_holds_the_definitions_themselves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["docs/install.md", "docs/operations.md", *(f"charts/{chart}/README.md" for chart in ALL_CHARTS)],
+    [
+        "docs/install.md",
+        "docs/operations.md",
+        "docs/training.md",
+        "docs/trial-image.md",
+        *(f"charts/{chart}/README.md" for chart in ALL_CHARTS),
+        *(f"examples/{name}/README.md" for name in ("eks", "gke", "aks", "k3s-edge")),
+    ],  # fmt: skip
 )
 def test_values_that_the_docs_set_are_there(path: str) -> None:
     known = {key for chart in ALL_CHARTS for key in _paths(schema(chart))}
