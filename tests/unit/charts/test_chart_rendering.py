@@ -199,17 +199,14 @@ def test_a_package_holds_the_definitions_themselves(tmp_path: Path) -> None:
     assert texts == {path.name: path.read_text() for path in (ROOT / "crds").glob("*.yaml")}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "docs/install.md",
-        "docs/operations.md",
-        "docs/training.md",
-        "docs/trial-image.md",
-        *(f"charts/{chart}/README.md" for chart in ALL_CHARTS),
-        *(f"examples/{name}/README.md" for name in ("eks", "gke", "aks", "k3s-edge")),
-    ],  # fmt: skip
+DOCS = (
+    *(f"docs/{name}.md" for name in ("install", "operations", "training", "trial-image")),
+    *(f"charts/{chart}/README.md" for chart in ALL_CHARTS),
+    *(f"examples/{name}/README.md" for name in ("eks", "gke", "aks", "k3s-edge")),
 )
+
+
+@pytest.mark.parametrize("path", DOCS)
 def test_values_that_the_docs_set_are_there(path: str) -> None:
     known = {key for chart in ALL_CHARTS for key in _paths(schema(chart))}
     text = (ROOT / path).read_text()
