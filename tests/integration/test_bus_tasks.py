@@ -6,11 +6,12 @@ Pools have names with dots and dashes throughout, since keys and scans have to t
 import threading
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 import redis
 
-from pfpnas_api.bus import AgentBus, BlobMissing, GroupMissing, OperatorBus, connect, keys
+from pfpnas_api.bus import AgentBus, AgentKeys, BlobMissing, GroupMissing, OperatorBus, connect, keys
 from pfpnas_api.bus.agent import HEARTBEAT_EXPIRY_SECONDS
 from pfpnas_api.bus.connection import FIELD
 from pfpnas_api.kinds import Latency
@@ -279,6 +280,36 @@ def test_more_pending_tasks_than_one_page_are_all_claimed(operator: OperatorBus,
     redis_client.xreadgroup("agents", "agent-1", {keys.tasks(POOL): ">"}, count=number - 100)
     found = [queued.state for queued, _ in operator.tasks(POOL)]
     assert found == ["Claimed"] * (number - 100) + ["Waiting"] * 100
+
+
+class Counted:
+    """A client that counts the looks at all keys."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client, self.looks = client, 0
+
+    def scan_iter(self, **wanted: Any) -> Any:
+        self.looks += 1
+        return self._client.scan_iter(**wanted)
+
+
+def test_one_look_for_agents_serves_all_pools_for_a_while(redis_client: redis.Redis) -> None:
+    clock, client = [0.0], Counted(redis_client)
+    agents = AgentKeys(client, good_for_seconds=1.0, clock=lambda: clock[0])
+    bus = OperatorBus(redis_client, agents=agents)
+    for pool in ("a", "b"):
+        AgentBus(redis_client, pool=pool, agent="one").beat(Heartbeat(state="Idle"))
+        AgentBus(redis_client, pool=pool, agent="one").answer(make_result(make_task()))
+    for _ in range(5):
+        assert [list(bus.agents(pool)) for pool in ("a", "b", "c")] == [["one"], ["one"], []]
+        assert [len(bus.results(pool)) for pool in ("a", "b", "c")] == [1, 1, 0]
+    assert client.looks == 2
+    AgentBus(redis_client, pool="c", agent="new").beat(Heartbeat(state="Idle"))
+    redis_client.delete(keys.heartbeat("a", "one"), keys.results("b", "one"))
+    assert (bus.agents("a"), bus.results("b"), bus.agents("c")) == ({}, [], {})
+    clock[0] = 1.0
+    assert list(bus.agents("c")) == ["new"]
+    assert client.looks == 3
 
 
 def test_an_agent_that_calls_itself_by_no_text_stops_nobody(operator: OperatorBus, redis_client: redis.Redis) -> None:

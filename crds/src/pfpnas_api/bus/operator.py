@@ -17,6 +17,7 @@ from pfpnas_api.bus.connection import (
     is_missing_group,
     text,
 )
+from pfpnas_api.bus.names import AgentKeys
 from pfpnas_api.kinds.common import ArtifactRef
 from pfpnas_api.messages import (
     Bell,
@@ -56,10 +57,16 @@ class Received:
 
 
 class OperatorBus:
-    """What the operator does in Redis."""
+    """What the operator does in Redis.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: Of Redis.
+        agents: Where agents are found; left out, each question has a look of its own.
+    """
+
+    def __init__(self, client: Client, *, agents: AgentKeys | None = None) -> None:
         self._client = client
+        self.agent_keys = agents or AgentKeys(client)
 
     # -- measurements ------------------------------------------------------------------------------------------
 
@@ -70,7 +77,7 @@ class OperatorBus:
     def agents(self, pool: str) -> dict[str, Heartbeat]:
         """Heartbeats by agent; an unreadable one counts as idle, since its writer lives."""
         prefix = keys.heartbeat(pool, "")
-        names = self._keys(prefix, kind="string")
+        names = self.agent_keys.heartbeats(pool)
         values = self._client.mget(names) if names else []
         return {
             name.removeprefix(prefix): _heartbeat(value)
@@ -100,7 +107,7 @@ class OperatorBus:
         """Results that lie unread on the agents' streams, unreadable ones included; at most 1000 an agent at once."""
         prefix = keys.results(pool, "")
         found = []
-        for stream in self._keys(keys.results(pool, ""), kind="stream"):
+        for stream in self.agent_keys.results(pool):
             for entry, fields in self._client.xrange(stream, count=READ_COUNT):
                 result = _decoded(MeasureResult, fields)
                 found.append(Received(agent=stream.removeprefix(prefix), entry=text(entry), result=result))
@@ -196,7 +203,7 @@ class OperatorBus:
         streams = {keys.EVENTS: after}
         if pool is not None:
             # Answers are deleted once they are read, so whatever lies there is new.
-            streams.update(dict.fromkeys(self._keys(keys.results(pool, ""), kind="stream"), "0"))
+            streams.update(dict.fromkeys(self.agent_keys.results(pool), "0"))
         reply = self._client.xread(streams, count=READ_COUNT, block=bounded(block_milliseconds))
         bells = []
         for stream, rung in reply or []:
@@ -206,10 +213,6 @@ class OperatorBus:
                 if bell is not None:
                     bells.append(bell)
         return after, bells
-
-    def _keys(self, prefix: str, *, kind: str) -> list[str]:
-        """Every key that begins so and holds this type; braces, hyphens and dots mean nothing to Redis' globs."""
-        return sorted(text(key) for key in self._client.scan_iter(match=f"{prefix}*", count=READ_COUNT, _type=kind))
 
     def _queued(self, stream: str, group: str) -> list[Queued]:
         # The group's position is read before its pending entries: what is claimed in between then counts as claimed,

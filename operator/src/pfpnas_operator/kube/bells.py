@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from redis.exceptions import RedisError
 
-from pfpnas_api.bus import keys
+from pfpnas_api.bus import AgentKeys, keys
 from pfpnas_api.bus.connection import BLOCK_MILLISECONDS, FIELD, Client, text
 from pfpnas_api.messages import Bell, MessageError
 from pfpnas_operator.kube import metrics
@@ -42,10 +42,25 @@ class Listener(Protocol):
 
 
 class BellReader:
-    """A thread that reads the bells and looks for answers. It takes nothing away: each keeper reads for itself."""
+    """A thread that reads the bells and looks for answers. It takes nothing away: each keeper reads for itself.
 
-    def __init__(self, client: Client, listener: Listener, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        client: Of Redis.
+        listener: Who is woken.
+        agents: Where agents are found, shared with the keepers; left out, it looks for itself.
+        clock: In seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        listener: Listener,
+        *,
+        agents: AgentKeys | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client, self._listener, self._clock = client, listener, clock
+        self._agents = agents or AgentKeys(client)
         self._after: dict[str, str] = {keys.EVENTS: "0"}
         self._pools: dict[str, str] = {}
         """Pool of each stream of answers."""
@@ -98,13 +113,9 @@ class BellReader:
         self._streams_at = self._clock()
         if not self._client.xlen(keys.EVENTS):
             self._after[keys.EVENTS] = "0"
-        self._pools = {stream: pool for pool in self._listener.pools() for stream in self._results(pool)}
+        self._pools = {stream: pool for pool in self._listener.pools() for stream in self._agents.results(pool)}
         known = {keys.EVENTS: self._after[keys.EVENTS]}
         self._after = known | {stream: self._after.get(stream, "0") for stream in self._pools}
-
-    def _results(self, pool: str) -> list[str]:
-        pattern = f"{keys.results(pool, '')}*"
-        return [text(key) for key in self._client.scan_iter(match=pattern, count=1000, _type="stream")]
 
     def _is(self, *, up: bool, why: str = "") -> None:
         metrics.REDIS_UP.set(up)

@@ -7,16 +7,15 @@ from typing import Any
 import kopf
 
 from pfpnas_api.kinds import GROUP, VERSION
-from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube import settings as our
-from pfpnas_operator.kube.api import ApiError, connect, slim
+from pfpnas_operator.kube.api import ApiError, slim
 from pfpnas_operator.kube.bells import BellReader
-from pfpnas_operator.kube.config import ConfigError, read_config
+from pfpnas_operator.kube.config import ConfigError
 from pfpnas_operator.kube.housekeeping import Housekeeper
 from pfpnas_operator.kube.hub import Hub
 from pfpnas_operator.kube.jobviews import JobRecord, owner_of, record_of
 from pfpnas_operator.kube.owners import LABEL_MANAGED, MANAGER
-from pfpnas_operator.kube.starting import make_parts, see_kinds
+from pfpnas_operator.kube.starting import open_parts
 
 OURS = {LABEL_MANAGED: MANAGER}
 
@@ -26,20 +25,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **known: Any) 
     """Settings, connections, and whoever waits for events."""
     our.apply(settings)
     our.quieten()
-    try:
-        metrics.serve()
-    except OSError as e:
-        raise kopf.PermanentError(f"port {metrics.PORT} can't be served: {e}") from e
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(our.THREADS, thread_name_prefix="cycles")
     try:
-        api = await loop.run_in_executor(threads, connect)
-        await loop.run_in_executor(threads, see_kinds, api)
-        parts = await loop.run_in_executor(threads, make_parts, read_config(), api)
+        parts = await loop.run_in_executor(threads, open_parts)
     except (ConfigError, ApiError) as e:
         raise kopf.PermanentError(str(e)) from e
     memo.hub = Hub(parts, jobs=known["jobs_by_owner"], threads=threads, loop=loop)
-    memo.bells = BellReader(parts.redis, memo.hub)
+    memo.bells = BellReader(parts.redis, memo.hub, agents=parts.bus.agent_keys)
     memo.housekeeper = Housekeeper(memo.hub, threads=threads, loop=loop)
     memo.bells.start()
     memo.housekeeper.start()

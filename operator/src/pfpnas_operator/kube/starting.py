@@ -7,13 +7,13 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError, open_store
-from pfpnas_api.bus import BusError, OperatorBus, WorkloadBus
+from pfpnas_api.bus import AgentKeys, BusError, OperatorBus, WorkloadBus
 from pfpnas_api.bus import connect as connect_redis
 from pfpnas_operator.access.users import RedisUsers, UsersRefused
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Announcer
-from pfpnas_operator.kube.api import OURS, Api, ApiError
-from pfpnas_operator.kube.config import Config, ConfigError
+from pfpnas_operator.kube.api import OURS, Api, ApiError, connect
+from pfpnas_operator.kube.config import Config, ConfigError, read_config
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.rights import Rights, operator_url, see_users
 from pfpnas_operator.store.tokens import OPERATOR, BadKey, Key
@@ -27,6 +27,25 @@ USERS_OFF: Final = (
 
 CALLS: Final = 12
 """Requests side by side: as many as the default of parallel trials, and no more than an API server likes."""
+
+AGENTS_SECONDS: Final = 1.0
+"""How long a look for agents is good for: it costs Redis more than all else that a cycle asks, and every cycle asks."""
+
+
+def open_parts() -> Parts:
+    """Serve the metrics, find the API server, read the configuration, and connect everything that it names.
+
+    Raises:
+        ConfigError: something of it can't be used.
+        ApiError: the API server refuses.
+    """
+    try:
+        metrics.serve()
+    except OSError as e:
+        raise ConfigError(f"port {metrics.PORT} can't be served: {e}") from e
+    api = connect()
+    see_kinds(api)
+    return make_parts(read_config(), api)
 
 
 def make_parts(config: Config, api: Api) -> Parts:
@@ -47,7 +66,7 @@ def make_parts(config: Config, api: Api) -> Parts:
         config=config,
         api=api,
         redis=client,
-        bus=OperatorBus(client),
+        bus=OperatorBus(client, agents=AgentKeys(client, good_for_seconds=AGENTS_SECONDS)),
         blobs=WorkloadBus(client),
         store=store,
         users=users,
