@@ -5,8 +5,8 @@ from itertools import chain
 
 import pytest
 
-from support.lab import Document, Lab, experiment, succeeded, trial
-from support.tiny_supernet import tiny_spec
+from support.lab import Document, Lab, experiment, succeeded, supernet, trial
+from support.tiny_supernet import TINY, tiny_spec
 
 pytestmark = pytest.mark.usefixtures("agent")
 
@@ -108,13 +108,16 @@ def test_a_trial_of_no_experiment_says_so(lab: Lab) -> None:
     assert "nobody" in " ".join(condition["message"] for condition in told)
 
 
-def test_a_supernet_in_use_stays_until_its_search_is_over(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("user", of=tiny, pool="digits-pool", trials=1))
-    lab.until("the finalizer", lambda: lab.get("sn", tiny)["metadata"].get("finalizers"))
+def test_a_supernet_in_use_stays_until_its_search_is_gone(lab: Lab) -> None:
+    lab.apply(supernet("used", {**TINY, "suspend": True}), experiment("user", of="used", pool="bench", trials=1))
+    lab.until("the finalizer", lambda: lab.get("sn", "used")["metadata"].get("finalizers"))
 
+    lab.kubectl("delete", "sn", "used", "--wait=false")
+    assert "deletionTimestamp" in lab.get("sn", "used")["metadata"]
     lab.kubectl("delete", "nas", "user")
 
-    lab.until("no finalizer", lambda: not lab.get("sn", tiny)["metadata"].get("finalizers"))
+    gone = ("get", "sn", "used", "--ignore-not-found", "-o", "name")
+    lab.until("the Supernet is gone", lambda: not lab.kubectl(*gone).strip())
 
 
 def test_a_search_whose_supernet_is_missing_waits_and_says_so(lab: Lab) -> None:
