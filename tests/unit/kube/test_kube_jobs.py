@@ -192,6 +192,25 @@ def test_what_a_job_is_made_of_marks_it(changed: dict[str, Any]) -> None:
     assert mark() != mark(**changed)
 
 
+def test_one_pod_with_several_gpus_trains_by_all_of_them() -> None:
+    template = PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": 4}}})
+    job = build("pretrain", template=template)
+    command = container(job)["command"]
+    assert {"--nnodes=1", "--node-rank=0", "--nproc-per-node=4", "--master-addr=127.0.0.1"} <= set(command)
+    assert {"name": "shm", "mountPath": "/dev/shm"} in container(job)["volumeMounts"]
+    assert {"name": "shm", "emptyDir": {"medium": "Memory"}} in pod(job)["volumes"]
+    assert "completionMode" not in job["spec"]
+    fit = build("fit-predictor", template=template)
+    assert container(fit)["command"] == ["python", "-m", "pfpnas_workloads"]
+    assert [volume["name"] for volume in pod(fit)["volumes"]] == ["tmp"]
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_one_pod_with_one_gpu_or_none_trains_without_torchrun(gpus: int) -> None:
+    template = PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": gpus}}})
+    assert container(build("pretrain", template=template))["command"] == ["python", "-m", "pfpnas_workloads"]
+
+
 def test_one_worker_trains_without_a_service() -> None:
     job = build("pretrain")
     assert "completionMode" not in job["spec"]

@@ -138,6 +138,10 @@ class ResourceRequirements(Model):
                 raise ValueError(f"limits.{name} is {amount}, but devices are whole")
         return self
 
+    def devices(self, name: str) -> int:
+        """How many devices of a kind a pod gets."""
+        return int(_number(self.limits.get(name, "0")))
+
 
 class PodTemplate(Model):
     """Where pods run and what they may use."""

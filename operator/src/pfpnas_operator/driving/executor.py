@@ -41,7 +41,7 @@ class Executor:
         finally:
             # What is built already is measured, whatever becomes of the Jobs.
             self._road(plan, now)
-        drop_finished(plan, finished, self.records, self.bus)
+            drop_finished(plan, finished, self.records, self.bus)
 
     def _record(self, plan: Plan) -> list[Trial]:
         """Write the documents; the trials that have just finished."""

@@ -31,6 +31,9 @@ TRIAL_SECONDS: Final = 6 * 3600
 GRACE_SECONDS: Final = {"pretrain": 60}
 """Time to write a checkpoint on SIGTERM; 30 s, as everywhere in Kubernetes, for the others."""
 
+_SHM: Final = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+"""By which NCCL's processes of one pod talk: the 64 MiB that a container has are too few."""
+
 _RESTARTS_PER_WORKER: Final = 3
 """Pooled workers are replaced one by one: the death of one must not end the builds of the others."""
 
@@ -141,7 +144,7 @@ class JobBuilder:
                 "terminationGracePeriodSeconds": GRACE_SECONDS.get(request.workload, 30),
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                 "containers": [self._container(request)],
-                "volumes": [{"name": "tmp", "emptyDir": {}}],
+                "volumes": [{"name": "tmp", "emptyDir": {}}, *([_SHM] if self._processes(request) > 1 else [])],
                 **self._network(request),
                 **_scheduling(template),
                 **(
@@ -174,27 +177,42 @@ class JobBuilder:
                 "readOnlyRootFilesystem": True,
             },
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+            "volumeMounts": [
+                {"name": "tmp", "mountPath": "/tmp"},
+                *([{"name": _SHM["name"], "mountPath": "/dev/shm"}] if self._processes(request) > 1 else []),
+            ],
         }
 
     def _command(self, request: JobRequest) -> list[str]:
-        if not self._distributed(request):
+        processes = self._processes(request)
+        if not self._distributed(request) and processes == 1:
             return ["python", "-m", "pfpnas_workloads"]
-        processes = self._resources(request).limits.get(GPU, "1")
         return [
             # torchrun with the exit codes of what it runs; its own is 1 whatever they say.
             "python",
             "-m",
             "pfpnas_workloads.torchrun",
-            f"--nnodes={self.owner.workers}",
             f"--nproc-per-node={processes}",
-            "--node-rank=$(JOB_COMPLETION_INDEX)",
-            f"--master-addr={request.name}-0.{_service_name(request)}",
+            *self._nodes(request),
             f"--master-port={MASTER_PORT}",
-            f"--rdzv-conf=timeout={RENDEZVOUS_SECONDS}",
             "-m",
             "pfpnas_workloads",
         ]
+
+    def _nodes(self, request: JobRequest) -> list[str]:
+        """How a training's pods find the first of them."""
+        if not self._distributed(request):
+            return ["--nnodes=1", "--node-rank=0", "--master-addr=127.0.0.1"]
+        return [
+            f"--nnodes={self.owner.workers}",
+            "--node-rank=$(JOB_COMPLETION_INDEX)",
+            f"--master-addr={request.name}-0.{_service_name(request)}",
+            f"--rdzv-conf=timeout={RENDEZVOUS_SECONDS}",
+        ]
+
+    def _processes(self, request: JobRequest) -> int:
+        """Of a training: one a GPU of the pod, or one."""
+        return max(1, self._resources(request).devices(GPU)) if request.workload == "pretrain" else 1
 
     def _arguments(self, request: JobRequest) -> list[str]:
         return list(_ARGUMENTS[request.workload])
