@@ -27,6 +27,7 @@ from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIA
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord, record_of
 from pfpnas_operator.kube.owners import LABEL_OWNER
+from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.rights import Rights
 from pfpnas_operator.kube.supernets import FINALIZER, SupernetKeeper
@@ -317,6 +318,21 @@ def test_a_search_at_rest_writes_nothing(site: Site) -> None:
     assert len(site.server.writes) == before
 
 
+def test_of_a_search_that_has_ended_no_trial_is_looked_at_again_though_redis_lost_its_log(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.until("Succeeded")
+    site.step()
+    site.client.flushall()
+    site.cycle()
+
+    def unpacked(*_: Any) -> None:
+        raise AssertionError("a finished trial was unpacked")
+
+    monkeypatch.setattr(PackedTrials, "__getitem__", unpacked)
+    site.cycle()
+
+
 def test_redis_that_lost_everything_costs_no_trial(site: Site) -> None:
     while not site.trials():
         site.step()
@@ -341,6 +357,52 @@ def test_what_was_written_is_remembered_though_redis_went_away_after_it(
     assert written["attempts"]
     assert experiment._status is not None
     assert experiment._status.document() == written
+
+
+def without_redis(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cycle while it is away."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise ConnectionError("Error 111 connecting to redis:6379. Connection refused.")
+
+    with monkeypatch.context() as patched:
+        for call in ("log", "ensure_pool"):
+            patched.setattr(site.parts.bus, call, away)
+        site.experiment.before()
+        with pytest.raises(ConnectionError):
+            site.experiment.cycle(site.now)
+
+
+def reason(site: Site, kind: str) -> tuple[str, str]:
+    found = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}[kind]
+    return found["status"], found["reason"]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_that_redis_is_away_is_said_and_a_wish_to_suspend_obeyed(
+    site: Site, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    while not site.trials():
+        site.step()
+    if anew:
+        site.start_operator()
+        site.supernet.looked = True
+    read: list[Any] = []
+    listed = site.server.list
+    monkeypatch.setattr(site.server, "list", lambda place, *a, **k: read.append(place) or listed(place, *a, **k))
+    without_redis(site, monkeypatch)
+    assert reason(site, "Searching") == ("Unknown", "RedisAway")
+    assert site.jobs_of(site.experiment.uid)
+    site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]["spec"]["suspend"] = True
+    site.experiment.forget()
+    without_redis(site, monkeypatch)
+    assert reason(site, "Suspended") == ("True", "Suspended")
+    assert not site.jobs_of(site.experiment.uid)
+    assert TRIALS not in read, "the trials are not read at every try"
+    site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]["spec"]["suspend"] = False
+    site.experiment.forget()
+    site.until("Succeeded")
+    assert site.count("succeeded") == 6
 
 
 def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -> None:

@@ -140,6 +140,11 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "WarmStartInTurn": Reason(f"Two wait for each other. Fails after {_DAYS}.", "Take one out of the other's."),
         "WarmStartMismatch": Reason(f"One searched other nets. Fails after {_DAYS}.", "Take it out."),
         "Suspended": Reason("`spec.suspend` is true."),
+        "RedisAway": Reason(
+            "Redis can't be reached, or refuses (status Unknown): nothing is decided, but `spec.suspend` is obeyed. "
+            "What agents measure goes on. No deadline counts.",
+            "See docs/operations.md.",
+        ),
         "BudgetSpent": Reason("All `budget.maxTrials` were started and are done.", "Raise it, and it goes on."),
         "DurationSpent": Reason(
             "`budget.maxDurationSeconds` are over; time in suspension is not counted.", "Raise it, and it goes on."

@@ -8,7 +8,7 @@ from typing import Any
 from pfpnas_api.artifacts import ArtifactStore, ManifestUnreadable
 from pfpnas_api.bus import OperatorBus, Received
 from pfpnas_api.jobs import Manifest
-from pfpnas_api.kinds import NASExperiment, Supernet
+from pfpnas_api.kinds import NASExperiment, Supernet, is_true
 from pfpnas_api.messages import Suggestion
 from pfpnas_operator.driving.hearing import Hearing
 from pfpnas_operator.driving.protocols import Jobs, Manifests
@@ -109,7 +109,7 @@ class Observer:
             supernet=records.supernet,
             active=active,
             summary=records.summary,
-            untold=self.road.untold(records.finished),
+            untold=() if _has_ended(records.experiment) else self.road.untold(records.finished),
             jobs=jobs,
             manifests=self.manifests.read(build_uids(records.experiment, records.supernet, active), over=over),
             builds=self._builds(records.experiment.metadata.uid, now),
@@ -208,3 +208,9 @@ class Observer:
             if its_own and trial.status.predicted is None and suggestion.predicted is not None:
                 status = trial.status.model_copy(update={"predicted": suggestion.predicted})
                 self.records.active[name] = trial.model_copy(update={"status": status})
+
+
+def _has_ended(experiment: NASExperiment) -> bool:
+    """Its tuner is gone then: to find in each look what that was not told takes as long as there are trials."""
+    conditions = experiment.status.conditions
+    return is_true(conditions, "Succeeded") or is_true(conditions, "Failed")

@@ -7,7 +7,9 @@ from itertools import chain
 from typing import Any, Final
 
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
+from pfpnas_api.bus.connection import OUTAGE
 from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet
 from pfpnas_operator.driving import Executor, Observer, Records, Road
 from pfpnas_operator.kube import metrics
@@ -24,7 +26,14 @@ from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import ApiRecord, Written
-from pfpnas_operator.reconcile import Event, ExperimentObserved, Plan, Summary, reconcile_experiment
+from pfpnas_operator.reconcile import (
+    Event,
+    ExperimentObserved,
+    Plan,
+    Summary,
+    reconcile_experiment,
+    reconcile_without_redis,
+)
 from pfpnas_operator.reconcile.issued import IssuedTasks
 from pfpnas_operator.reconcile.search import next_index
 
@@ -154,11 +163,33 @@ class ExperimentKeeper(Keeper):
             experiment = NASExperiment.model_validate({**body, "status": self._status})
         except ValidationError as e:
             return self._refuse(body, e, now)
-        observer, executor, record, jobs = self._wire(experiment, now)
-        records = observer.records
-        self._refresh(observer, experiment, record)
+        try:
+            observer, _, record, jobs = self._wire(experiment, now)
+            self._refresh(observer, experiment, record)
+            jobs.indexed = self._indexed
+            plan = self._decide(observer, record, now)
+        except RedisError as e:
+            self._do_without_redis(experiment, now, why=_words(e))
+            raise
+        return self._carry_out(plan, now)
+
+    def _do_without_redis(self, experiment: NASExperiment, now: datetime, *, why: str) -> None:
+        """What needs no road: a wish to suspend is obeyed, and the status says what is lacking."""
+        jobs = self._wired[3] if self._wired else self._jobs(Owner.of(experiment))
         jobs.indexed = self._indexed
-        plan = self._decide(observer, record, now)
+        observed = ExperimentObserved(experiment=experiment, supernet=self._supernet, jobs=jobs.views(now))
+        plan = reconcile_without_redis(observed, now, why=why)
+        if isinstance(plan.status, NASExperimentStatus):
+            self._own.write(self.parts.api, EXPERIMENTS, experiment.model_copy(update={"status": plan.status}))
+            self._status = plan.status
+        for event in plan.events:
+            self.say(event)
+        jobs.delete(plan.delete_jobs)
+
+    def _carry_out(self, plan: Plan, now: datetime) -> float:
+        assert self._wired is not None
+        observer, executor, record, _ = self._wired
+        records = observer.records
         try:
             executor.carry_out(plan, now=now)
         finally:
@@ -192,13 +223,13 @@ class ExperimentKeeper(Keeper):
             finished=PackedTrials(),
             summary=Summary.of(experiment),
         )
+        # First of all: while Redis is away, ten thousand trials are not to be read at every try.
+        log = [entry for _, entry in parts.bus.log(self.uid)]
         record = ApiRecord(api=parts.api, pool=parts.calls, owner=owner, own=self._own)
-        jobs = ApiJobs(api=parts.api, pool=parts.calls, builder=JobBuilder(parts.config, owner))
+        jobs = self._jobs(owner)
         self.book.load(parts.api, records, record)
         observer = Observer(records=records, manifests=self.manifests, jobs=jobs, bus=parts.bus)
-        observer.road = Road.recalled(
-            [entry for _, entry in parts.bus.log(self.uid)], chain(records.finished, records.active.values()), now=now
-        )
+        observer.road = Road.recalled(log, chain(records.finished, records.active.values()), now=now)
         executor = Executor(
             record=record,
             records=records,
@@ -211,6 +242,9 @@ class ExperimentKeeper(Keeper):
         )
         self._records, self._wired = records, (observer, executor, record, jobs)
         return self._wired
+
+    def _jobs(self, owner: Owner) -> ApiJobs:
+        return ApiJobs(api=self.parts.api, pool=self.parts.calls, builder=JobBuilder(self.parts.config, owner))
 
     def _refresh(self, observer: Observer, experiment: NASExperiment, record: ApiRecord) -> None:
         """Take in what was changed from outside: the spec, the Supernet, trials made by hand or deleted."""
@@ -288,6 +322,13 @@ class ExperimentKeeper(Keeper):
             metrics.TRIALS.labels(self.namespace, self.name, state).set(getattr(status.trials, state))
         if status.best is not None and status.best.score is not None:
             metrics.BEST.labels(self.namespace, self.name).set(status.best.score)
+
+
+def _words(error: RedisError) -> str:
+    """What is wrong with Redis; the same words for as long as it is, since each change of them is written."""
+    if isinstance(error, OUTAGE):
+        return "Redis is away: nothing is decided until it is back; what is being measured goes on"
+    return f"Redis refuses what the search needs: {error}"
 
 
 def _forget_used(observer: Observer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pfpnas_api.kinds import CheckpointStatus, NASExperiment, Supernet, Trial, is_true
+from pfpnas_operator.reconcile.away import seen_again
 from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.counting import count
@@ -41,7 +42,7 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
     cycle = Cycle(
         observed=observed,
         stamp=Stamp(now=now, generation=generation),
-        status=status.model_copy(update={"observed_generation": generation, "refused_results": refused}),
+        status=seen_again(status).model_copy(update={"observed_generation": generation, "refused_results": refused}),
         summary=observed.summary,
     )
     _decide(cycle)

@@ -15,6 +15,17 @@ WISH = "spec.suspend is true"
 
 def suspend(cycle: Cycle) -> None:
     """One step of an experiment that is to be suspended and has not ended."""
+    _say_suspended(cycle)
+    pause(cycle)
+
+
+def suspend_unseen(cycle: Cycle) -> None:
+    """The same while Redis is away: its Jobs go, and what lies on the road waits for the next step that sees it."""
+    _say_suspended(cycle)
+    sweep_jobs(cycle)
+
+
+def _say_suspended(cycle: Cycle) -> None:
     if cycle.status.suspended_at is None:
         cycle.update(suspended_at=cycle.stamp.now)
         cycle.note("Suspended", "nothing is started any more; what agents measure is still taken in")
@@ -23,7 +34,6 @@ def suspend(cycle: Cycle) -> None:
     cycle.put("Suspended", TRUE, "Suspended", WISH + under_way)
     if cycle.status.search_finished_at is None:
         cycle.put("Searching", FALSE, "Suspended", WISH)
-    pause(cycle)
 
 
 def resume(cycle: Cycle) -> None:

@@ -1,0 +1,50 @@
+"""While Redis is away nothing is seen of the road: what needs none is done all the same, the rest is said to wait."""
+
+from datetime import datetime
+
+from pfpnas_api.kinds import NASExperimentStatus, find_condition
+from pfpnas_operator.reconcile.conditions import FALSE, Stamp
+from pfpnas_operator.reconcile.cycle import Cycle
+from pfpnas_operator.reconcile.observed import ExperimentObserved
+from pfpnas_operator.reconcile.patience import state_of
+from pfpnas_operator.reconcile.plan import Plan
+from pfpnas_operator.reconcile.suspending import suspend_unseen
+
+AWAY = "RedisAway"
+
+
+def reconcile_without_redis(observed: ExperimentObserved, now: datetime, *, why: str) -> Plan:
+    """The next step of an experiment whose road can't be seen: a wish to suspend it is obeyed; else it is only said.
+
+    Args:
+        observed: The experiment and its Jobs; nothing else of it is looked at.
+        now: The time.
+        why: What is wrong with Redis, for whoever reads the condition.
+    """
+    metadata, status = observed.experiment.metadata, observed.experiment.status
+    stamp = Stamp(now=now, generation=metadata.generation)
+    cycle = Cycle(observed=observed, stamp=stamp, status=status, summary=observed.summary)
+    if not cycle.ended:
+        _decide(cycle, why)
+    if cycle.status != status:
+        cycle.plan.status = cycle.status
+    return cycle.plan
+
+
+def _decide(cycle: Cycle, why: str) -> None:
+    if cycle.experiment.spec.suspend:
+        cycle.update(observed_generation=cycle.stamp.generation)
+        suspend_unseen(cycle)
+        return cycle.put("Succeeded", FALSE, *state_of(cycle.status))
+    # How a search ended that is over stays said: nothing would say it again.
+    if cycle.status.search_finished_at is None:
+        cycle.put("Searching", "Unknown", AWAY, why)
+    return cycle.put("Succeeded", FALSE, AWAY, why)
+
+
+def seen_again(status: NASExperimentStatus) -> NASExperimentStatus:
+    """The status without that Redis is away: what `Searching` is, where it is something, is said anew."""
+    searching = find_condition(status.conditions, "Searching")
+    if searching is None or searching.reason != AWAY:
+        return status
+    return status.model_copy(update={"conditions": tuple(one for one in status.conditions if one is not searching)})
