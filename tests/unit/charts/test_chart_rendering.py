@@ -244,6 +244,17 @@ def test_the_notes_say_which_authority_can_sign(rendering: Rendering, tmp_path: 
     assert ("authority of your own" in notes(rendering, tmp_path)) == bool(certificates)
 
 
+@_named(OF_PFPNAS)
+def test_the_notes_say_whom_an_object_store_trusts_and_which_images_speak_to_it(
+    rendering: Rendering, tmp_path: Path
+) -> None:
+    text = notes(rendering, tmp_path)
+    built = {"gke": "STORES=gcs", "aks": "STORES=azure"}.get(rendering.name)
+    assert ("Whom a store trusts" in text) == (rendering.name in ("external", "eks", "gke", "aks"))
+    assert re.findall(r"STORES=\w+", text) == ([built] if built else [])
+    assert "## Whom a store trusts" in (ROOT / "docs" / "install.md").read_text()
+
+
 @pytest.mark.parametrize("name", ["everything", "external"])
 @pytest.mark.parametrize("changed", ["pools.p={a}", "redis.tls.ca=ANOTHER", "redis.external.ca=ANOTHER"])
 def test_what_the_operator_reads_at_its_start_restarts_it_alone(name: str, changed: str) -> None:
