@@ -8,7 +8,7 @@ import contextlib
 import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pfpnas_api.kinds.prediction import PredictedMetrics
 from pfpnas_api.messages import Heartbeat, Suggestion
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.driving.clock import moment_after
-from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord, record_of
 from pfpnas_operator.kube.owners import LABEL_OWNER
@@ -306,6 +306,24 @@ def test_what_was_predicted_outlives_an_operator_that_was_killed_before_it_wrote
     site.start_operator()
     site.until("Succeeded")
     assert [body["status"]["predicted"] for body in site.trials()] == [PREDICTED.document()] * 6
+
+
+def test_a_quota_of_jobs_is_said_and_waited_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(place: Any, *what: Any) -> Object:
+        if place is JOBS:
+            raise ApiError(403, "Forbidden", "exceeded quota: jobs")
+        return type(site.server).create(site.server, place, *what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "create", refused)
+        for _ in range(10):
+            site.step()
+    conditions = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}
+    assert conditions["Searching"]["reason"] == conditions["Succeeded"]["reason"] == "JobRefused"
+    assert "exceeded quota: jobs" in conditions["Searching"]["message"]
+    assert ("NASExperiment", "ReconcileFailed") not in site.events.said
+    site.now += timedelta(minutes=1)
+    site.until("Succeeded")
 
 
 def test_a_search_at_rest_writes_nothing(site: Site) -> None:
