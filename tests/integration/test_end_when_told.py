@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pfpnas_api.jobs import EXIT_RETRY
+from support.agent_process import alive
 
 WAITS_IN_C = """
 import ctypes, subprocess, sys
@@ -62,7 +63,7 @@ def test_a_child_that_does_not_listen_is_taken_along_when_its_time_is_over(tmp_p
         child = int((tmp_path / "child").read_text())
         process.terminate()
         assert process.wait(WAIT_SECONDS) == EXIT_RETRY
-    assert not runs(child)
+    assert not alive(child)
 
 
 def test_a_child_is_left_to_end_in_order(tmp_path: Path) -> None:
@@ -73,11 +74,3 @@ def test_a_child_is_left_to_end_in_order(tmp_path: Path) -> None:
             process.wait(5)
         os.kill(child, signal.SIGKILL)
         assert process.wait(WAIT_SECONDS) == EXIT_RETRY
-
-
-def runs(pid: int) -> bool:
-    """Whether a process does; one that nobody has waited for doesn't."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -10,6 +10,7 @@ from typing import Any
 
 from pfpnas_api.jobs import EXIT_RETRY
 from pfpnas_workloads.torchrun import EXIT_FAILED
+from support.signals import hears_sigterm
 from support.tiny_supernet import tiny_spec
 from support.training_together import SHUTDOWN_SECONDS, poll, unstarted
 
@@ -20,12 +21,6 @@ import os, signal
 if os.environ["RANK"] == "1":
     os.kill(os.getppid(), signal.SIGKILL)
 """
-
-
-def hears_sigterm(pid: int) -> bool:
-    """Whether the process has a handler for it."""
-    (caught,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:")]
-    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_told_to_stop_while_torch_is_loaded(tmp_path: Path) -> None:

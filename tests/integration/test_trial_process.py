@@ -7,10 +7,11 @@ from redis import Redis
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import AgentBus, OperatorBus, connect
-from pfpnas_api.jobs import Manifest, TrialJob, TrialWorkerJob
+from pfpnas_api.jobs import EXIT_RETRY, Manifest, TrialJob, TrialWorkerJob
 from pfpnas_api.messages import ModelRef
 from support.candidates import SPACE, Trained, put_supernet
 from support.redis_server import redis_server
+from support.signals import hears_sigterm
 from support.workload_service import WorkloadProcess, workload
 
 EXPERIMENT = "e-1"
@@ -86,7 +87,7 @@ def test_a_bad_architecture_ends_with_42_and_one_line(redis_url: str, store: Fol
     assert manifest.outcome == "BadArchitecture"
 
 
-def test_a_worker_serves_many_and_ends_with_0_when_told_to_stop(
+def test_a_worker_serves_many_and_ends_with_75_when_told_to_stop(
     redis_client: Redis, redis_url: str, store: FolderStore, trained: Trained
 ) -> None:
     operator = OperatorBus(redis_client)
@@ -103,7 +104,7 @@ def test_a_worker_serves_many_and_ends_with_0_when_told_to_stop(
         process.until(lambda: all_answered(operator, 4))
         manifests = [built(store, process, request.uid) for request in requests]
         process.until(lambda: len(operator.wait_for_bell(after="0", block_milliseconds=1)[1]) == 4)
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
     assert [m.outcome for m in manifests] == ["Done", "BadArchitecture", "BadInput", "Done"]
     assert all(pushed(redis_client, store, manifests[at]) for at in (0, 3))
 
@@ -172,11 +173,28 @@ def test_a_worker_told_to_stop_finishes_the_build_in_hand(
         operator.publish_build(EXPERIMENT, trained.request(uid, architecture=SPACE.maximum().id))
     with workload("trial", "--serve", job=WORKER, store=store.root, redis_url=redis_url) as process:
         process.until(lambda: "Claimed" in [q.state for q, _ in operator.builds(EXPERIMENT)])
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
     assert [q.state for q, _ in operator.builds(EXPERIMENT)] == ["Answered", "Waiting"]
     manifest = store.read_manifest("b-1")
     assert manifest is not None
     assert pushed(redis_client, store, manifest)
+
+
+def test_a_worker_told_to_stop_while_redis_is_away_ends_with_75(store: FolderStore) -> None:
+    with (
+        redis_server() as server,
+        workload("trial", "--serve", job=WORKER, store=store.root, redis_url=server.url) as process,
+    ):
+        server.kill()
+        process.until(lambda: "redis is away" in process.log.read_text())
+        assert process.terminate() == EXIT_RETRY
+
+
+def test_told_to_stop_before_it_has_begun_it_ends_with_75(redis_url: str, store: FolderStore) -> None:
+    with workload("trial", "--serve", job=WORKER, store=store.root, redis_url=redis_url) as process:
+        process.until(lambda: hears_sigterm(process.pid))
+        assert process.terminate() == EXIT_RETRY
+        assert "Traceback" not in process.log.read_text()
 
 
 def test_a_worker_waits_for_a_redis_that_is_away_and_serves_the_one_that_comes_back(

@@ -8,7 +8,7 @@ from redis import Redis
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import OperatorBus, connect
-from pfpnas_api.jobs import TuneJob
+from pfpnas_api.jobs import EXIT_RETRY, TuneJob
 from pfpnas_api.kinds import ObjectiveSpec, SearchSpaceSpec, TunerSpec
 from pfpnas_api.messages import LogEntry, Suggestion
 from pfpnas_api.spaces import cost
@@ -64,7 +64,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_it_answers_asks_rings_the_bell_and_ends_with_0_when_told_to_stop(
+def test_it_answers_asks_rings_the_bell_and_ends_with_75_when_told_to_stop(
     redis_client: Redis, redis_url: str, store: Path
 ) -> None:
     operator = OperatorBus(redis_client)
@@ -75,7 +75,7 @@ def test_it_answers_asks_rings_the_bell_and_ends_with_0_when_told_to_stop(
         ask(operator, 5)
         suggestions = answered(operator, process, 5)
         _, bells = operator.wait_for_bell(after="0", block_milliseconds=1)
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
     assert [s.index for s in suggestions] == [0, 1, 2, 3, 4]
     assert len({s.architecture for s in suggestions}) == 5
     assert {bell.uid for bell in bells} == {"tune-1"}
@@ -161,7 +161,7 @@ def test_after_a_flush_it_reads_the_log_that_is_written_anew_and_repeats_nothing
         redis_client.flushall()
         operator.append_log(EXPERIMENT, [*results(before), LogEntry(event="Ask", count=7)])
         after = answered(operator, process, 3)
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
     assert [s.index for s in after] == [4, 5, 6]
     assert len({s.architecture for s in before + after}) == 7
 
@@ -180,7 +180,7 @@ def test_it_waits_for_a_redis_that_is_away_and_stops_while_it_waits(tmp_path: Pa
         ask(operator, 4)
         assert [s.index for s in answered(operator, process, 4)] == [0, 1, 2, 3]
         server.kill()
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
 
 
 def test_what_nothing_can_keep_is_said_with_the_closest(redis_client: Redis, redis_url: str, store: Path) -> None:

@@ -72,7 +72,7 @@ def test_what_is_published_is_published_again_when_the_manifest_was_there(
     assert published == ["job-1", "job-1"]
 
 
-def test_a_service_leaves_no_manifest(environ: dict[str, str], store: FolderStore) -> None:
+def test_a_process_that_does_not_lead_leaves_no_manifest(environ: dict[str, str], store: FolderStore) -> None:
     assert run_job(JOB, lambda job, context: None, environ=environ) == 0
     assert store.read_manifest("job-1") is None
 

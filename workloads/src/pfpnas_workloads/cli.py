@@ -9,8 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pfpnas_api.jobs import EXIT_BAD_INPUT, FitPredictorJob, PretrainJob, TrialJob, TrialWorkerJob, TuneJob
+from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_RETRY, FitPredictorJob, PretrainJob, TrialJob, TrialWorkerJob, TuneJob
 from pfpnas_workloads.runtime import BadInput, Entry, Job, JobContext, complain, read_job, run_job
+from pfpnas_workloads.stopping import leave_when_told
 
 HELP = """
 Run one workload of PFP-NAS: a process of its own, the same in a pod as on one machine.
@@ -26,7 +27,7 @@ The operator starts these; to run one by hand, give it what the operator would:
 The result is the manifest refs/UID.json in the artifact store. A job whose manifest is there is done already.
 
 Exit codes: 0 done, 42 the document, the data or the architecture is at fault (the manifest says what),
-75 interrupted (run it again, it goes on where it stopped), 1 anything else (the log says what).
+75 told to stop (run it again, it goes on where it stopped), 1 anything else (the log says what).
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -110,4 +111,6 @@ def _run(
 
 def main() -> None:
     """Run the command line."""
+    # A job takes the signals over once it has begun, which takes the seconds that its libraries need.
+    leave_when_told(EXIT_RETRY)
     app()

@@ -223,8 +223,8 @@ def run_job(
 ) -> int:
     """Run a workload to its end.
 
-    A job whose manifest is there is done already. What `entry` returns becomes the manifest; None (a service that was
-    told to stop) leaves none.
+    A job whose manifest is there is done already. What `entry` returns becomes the manifest; None (of several
+    processes one that doesn't lead) leaves none.
 
     Args:
         job: The document.

@@ -20,6 +20,19 @@ OWN_WAY_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.1
 
 
+def leave_when_told(code: int) -> None:
+    """From now on SIGTERM and SIGINT raise `SystemExit` with this code in the main thread, which has to call this.
+
+    The first process of a container ignores every signal that it has no handler for.
+    """
+
+    def leave(number: int, frame: object) -> NoReturn:
+        raise SystemExit(code)
+
+    for number in TELLING:
+        signal.signal(number, leave)
+
+
 def end_when_told(code: int, *, within_seconds: float) -> None:
     """From now on SIGTERM and SIGINT end this process; call it in the main thread, before anything that takes long.
 
@@ -30,15 +43,9 @@ def end_when_told(code: int, *, within_seconds: float) -> None:
         code: The exit code.
         within_seconds: For children that were told as well.
     """
-
-    def leave(number: int, frame: object) -> NoReturn:
-        raise SystemExit(code)
-
+    leave_when_told(code)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    for number in TELLING:
-        # The first process of a container ignores every signal that it has no handler for.
-        signal.signal(number, leave)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     arguments = (reading, code, within_seconds)
     threading.Thread(target=_end_when_told, args=arguments, name="end when told", daemon=True).start()

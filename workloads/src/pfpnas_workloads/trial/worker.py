@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import NoReturn
 
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.bus import BuildClaim, WorkerBus
@@ -14,20 +15,19 @@ from pfpnas_workloads.trial.build import Builder
 from pfpnas_workloads.trial.single import push_candidate
 
 
-def run_worker(job: TrialWorkerJob, context: JobContext) -> None:
+def run_worker(job: TrialWorkerJob, context: JobContext) -> NoReturn:
     """Serve the experiment's builds until told to stop; a build in hand is finished first.
 
     Raises:
         BadInput: no Redis was named.
+        Interrupted: told to stop. A service has no other end: whoever needs it starts it again.
     """
     keep_freed_memory()
     bus = WorkerBus(context.required_client(), experiment=job.experiment, worker=worker_name(job))
     worker = _Worker(bus, context)
-    try:
-        while not context.stopping():
-            worker.step()
-    except Interrupted:
-        logger.info("told to stop while Redis was away")
+    while not context.stopping():
+        worker.step()
+    raise Interrupted(f"told to stop after {worker.built} builds")
 
 
 def worker_name(job: TrialWorkerJob, *, environ: Mapping[str, str] = os.environ) -> str:
@@ -40,12 +40,12 @@ def worker_name(job: TrialWorkerJob, *, environ: Mapping[str, str] = os.environ)
 
 
 class _Worker:
-    """Takes builds and makes them."""
+    """Takes builds and makes them, and counts those that were `built`."""
 
     def __init__(self, bus: WorkerBus, context: JobContext) -> None:
         self._bus, self._context = bus, context
         self._builder = Builder(context.store)
-        self._held, self._built = True, 0
+        self._held, self.built = True, 0
 
     def step(self) -> None:
         """Make the next build: what this worker held already comes first."""
@@ -83,6 +83,6 @@ class _Worker:
         except Exception:  # a candidate that breaks the build must not take the others with it
             logger.exception("build %s failed", request.uid)
             return
-        self._built += 1
-        self._context.report(Progress(stage="Trial", done=self._built))
+        self.built += 1
+        self._context.report(Progress(stage="Trial", done=self.built))
         logger.info("build %s: %s", request.uid, manifest.message or manifest.outcome)

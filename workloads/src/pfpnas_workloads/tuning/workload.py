@@ -1,5 +1,7 @@
 """The workload `tune`: suggestions for one experiment, until told to stop."""
 
+from typing import NoReturn
+
 from pfpnas_api.bus import TunerBus
 from pfpnas_api.jobs import TuneJob
 from pfpnas_api.messages import Progress, Suggestion
@@ -32,7 +34,7 @@ def make_proposer(job: TuneJob, *, public: AccuracyPredictor | None = None) -> P
     return Proposer(make_tuner(job, region, public=public), region)
 
 
-def run_tune(job: TuneJob, context: JobContext) -> None:
+def run_tune(job: TuneJob, context: JobContext) -> NoReturn:
     """Answer every ask of the experiment's log, until told to stop.
 
     Nothing is kept here: a new process, or Redis flushed and written again, leads to the same suggestions, and no
@@ -41,6 +43,7 @@ def run_tune(job: TuneJob, context: JobContext) -> None:
     Raises:
         BadInput: no Redis was named, or the predictor is of no use here.
         ArtifactError: the predictor isn't in the store.
+        Interrupted: told to stop. A service has no other end: whoever needs it starts it again.
     """
     bus = TunerBus(context.required_client(), experiment=job.experiment)
     space = job.search_space.space(classes=job.classes)
@@ -51,8 +54,7 @@ def run_tune(job: TuneJob, context: JobContext) -> None:
             _serve(job, proposer, public, bus=bus, context=context)
         except LogRestarted:
             logger.info("the log starts anew")
-        except Interrupted:
-            return
+    raise Interrupted("told to stop")
 
 
 def _serve(
