@@ -89,7 +89,8 @@ def test_what_is_external_is_neither_run_nor_asked_for_inside() -> None:
     assert of_kind(documents, "Secret", "PersistentVolumeClaim", "StatefulSet") == []
     config = Config.model_validate(config_of(documents, "other-pfpnas-operator", "config.yaml"))
     assert config.artifacts.address == "s3://bucket/prefix"
-    assert config.redis.agent_url == "rediss://redis.example.org:6380/0", "agents bring a user of their own"
+    told = config_of(documents, "pfpnas-agents", "redisUrl")
+    assert told == "rediss://redis.example.org:6380/0", "agents bring a user of their own"
     ports = [port["port"] for policy in of_kind(documents, "NetworkPolicy") for rule in policy["spec"].get("egress", [])
              for port in rule["ports"]]  # fmt: skip
     assert 6380 in ports

@@ -54,7 +54,6 @@ def test_the_entry_for_every_pool_gives_way_to_a_pools_own() -> None:
         ({"redis": {"url": "http://redis"}}, "redis.url"),
         ({"redis": {"url": "redis://redis:6379/2"}}, "users can't be tied to a database but 0"),
         ({"redis": {"url": "unix:///run/redis.sock?db=2"}}, "redis.url: "),
-        ({"redis": {"url": "redis://redis", "agentUrl": "rediss://redis:6379/1"}}, "redis.agentUrl: "),
         ({"colour": "red"}, "colour"),
         ({"pools": {"Bench CPU": []}}, "pools"),
         ({"resources": {"trian": {}}}, "resources.trian"),

@@ -35,17 +35,15 @@ class RedisConfig(Model):
     """Holds the operator's password; left out, the URL is used as it is."""
     ca_file: Path | None = None
     """PEM of the authority that signed the server's certificate, for rediss://."""
-    agent_url: str | None = None
-    """The address by which agents outside reach it."""
     users: Literal["Auto", "Off"] = "Auto"
     """Auto: every experiment, Supernet and agent is a Redis user of its own, and a server that can't have them is
     refused. Off: whoever runs a pod of ours has the operator's password."""
 
-    @field_validator("url", "agent_url")
+    @field_validator("url")
     @classmethod
-    def _database_0(cls, url: str | None) -> str | None:
+    def _database_0(cls, url: str) -> str:
         """Rules of users know no databases: SELECT is allowed to nobody."""
-        parts = urlsplit(url or "")
+        parts = urlsplit(url)
         databases = parse_qs(parts.query).get("db", [])
         if parts.scheme in ("redis", "rediss"):
             databases.append(parts.path.strip("/"))
