@@ -202,6 +202,16 @@ def test_a_refused_job_that_nobody_wants_any_more_is_forgotten(server: Server) -
     assert (jobs.views(NOW), server.deleted) == ({}, [])
 
 
+def test_a_refusal_counts_until_the_job_is_there(server: Server) -> None:
+    server.refusal = QUOTA
+    jobs, record = make(server), _record(state="Running")
+    jobs.create_all([job_request("pretrain")], now=NOW)
+    jobs.indexed = {record.name: record}
+    assert jobs.views(NOW)[record.name].state == "Running"
+    jobs.indexed = {}
+    assert jobs.views(NOW) == {}
+
+
 def test_one_refused_job_keeps_no_other_from_being_made(server: Server) -> None:
     jobs = make(server, workers=2)
     server.refusal, server.refused_kind = QUOTA, SERVICES

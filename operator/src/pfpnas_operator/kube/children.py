@@ -67,6 +67,7 @@ class ApiJobs:
         self._looks.look(records.values(), now)
         standing, self._standing = self._standing, {}
         seen = {name: self._view(record, standing.get(record.uid), now) for name, record in records.items()}
+        self._refused = {name: refusal for name, refusal in self._refused.items() if name not in seen}
         return {**{name: refusal.view for name, refusal in self._refused.items()}, **seen}
 
     def uids(self) -> dict[str, str]:
