@@ -188,7 +188,10 @@ def test_what_a_job_is_made_of_marks_it(changed: dict[str, Any]) -> None:
     def mark(**fields: Any) -> str:
         return str(build("trial", **fields)["metadata"]["annotations"]["pfpnas.io/made-of"])
 
-    assert mark() == mark()
+    upgraded = CONFIG.model_copy(
+        update={"images": CONFIG.images.model_copy(update={"workloads": "registry/workloads:2"})}
+    )
+    assert mark() == mark() == mark(config=upgraded)
     assert mark() != mark(**changed)
 
 

@@ -99,12 +99,15 @@ class JobBuilder:
         }
 
     def made_of(self, request: JobRequest) -> str:
-        """A mark of what somebody may change and a Job is made of: another mark, another Job."""
-        owner, images = self.owner, self.config.images
+        """A mark of what a user may change and a Job is made of: another mark, another Job.
+
+        Without the operator's own image and defaults: its upgrade must not cost anybody the place in a queue.
+        """
+        owner = self.owner
         parts = (
             request.document.document(),
             owner.template.document(),
-            (owner.queue, owner.image, owner.workers, images.workloads),
+            (owner.queue, owner.image, owner.workers),
         )
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
