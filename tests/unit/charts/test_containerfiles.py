@@ -58,10 +58,10 @@ def test_the_tool_is_of_one_exact_version() -> None:
     """What is installed from an index without the export's versions: uv alone, and the same in all three."""
     installed = {word for folder in FOLDERS for line in _lines(folder) if "pip install --quiet --no-cache-dir" in line
                  for word in line.split() if "uv" in word and "/" not in word}  # fmt: skip
-    assert installed == {'"uv==${UV}"'}
-    versions = {line for folder in FOLDERS for line in _lines(folder) if line.startswith("ARG UV=")}
+    assert installed == {'"uv==${UV_VERSION}"'}
+    versions = {line for folder in FOLDERS for line in _lines(folder) if line.startswith("ARG UV_VERSION=")}
     assert len(versions) == 1
-    assert re.fullmatch(r"ARG UV=\d+\.\d+\.\d+", versions.pop())
+    assert re.fullmatch(r"ARG UV_VERSION=\d+\.\d+\.\d+", versions.pop())
 
 
 def test_the_context_holds_sources_only() -> None:
