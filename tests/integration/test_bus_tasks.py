@@ -312,6 +312,28 @@ def test_one_look_for_agents_serves_all_pools_for_a_while(redis_client: redis.Re
     assert client.looks == 3
 
 
+def test_who_asks_during_anothers_look_gets_what_the_last_one_found(redis_client: redis.Redis) -> None:
+    clock, hanging, go_on = [0.0], threading.Event(), threading.Event()
+    AgentBus(redis_client, pool=POOL, agent="one").beat(Heartbeat(state="Idle"))
+
+    class Slow(Counted):
+        def scan_iter(self, **wanted: Any) -> Any:
+            if self.looks:
+                hanging.set()
+                assert go_on.wait(30)
+            return super().scan_iter(**wanted)
+
+    agents = AgentKeys(Slow(redis_client), good_for_seconds=1.0, clock=lambda: clock[0])
+    assert agents.heartbeats(POOL) == [keys.heartbeat(POOL, "one")]
+    clock[0] = 1.0
+    looking = threading.Thread(target=agents.heartbeats, args=(POOL,))
+    looking.start()
+    assert hanging.wait(30)
+    assert agents.heartbeats(POOL) == [keys.heartbeat(POOL, "one")]
+    go_on.set()
+    looking.join()
+
+
 def test_an_agent_that_calls_itself_by_no_text_stops_nobody(operator: OperatorBus, redis_client: redis.Redis) -> None:
     operator.publish_task(POOL, make_task())
     redis_client.xreadgroup("agents", b"\xff", {keys.tasks(POOL): ">"})

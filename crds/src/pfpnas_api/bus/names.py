@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from pfpnas_api.bus import keys
@@ -29,7 +29,7 @@ class AgentKeys:
         self, client: Client, *, good_for_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client, self._good_for, self._clock = client, good_for_seconds, clock
-        self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._looks: dict[Kind, tuple[float, list[str]]] = {}
 
     def heartbeats(self, pool: str) -> list[str]:
@@ -38,7 +38,7 @@ class AgentKeys:
         Raises:
             RedisError: Redis is away.
         """
-        return self._of(keys.heartbeat(pool, ""), "heartbeat")
+        return _beginning(keys.heartbeat(pool, ""), self._names("heartbeat"))
 
     def results(self, pool: str) -> list[str]:
         """Names of the streams of a pool's agents.
@@ -46,17 +46,28 @@ class AgentKeys:
         Raises:
             RedisError: Redis is away.
         """
-        return self._of(keys.results(pool, ""), "results")
+        return _beginning(keys.results(pool, ""), self._names("results"))
 
-    def _of(self, prefix: str, kind: Kind) -> list[str]:
-        with self._lock:
-            known = self._looks.get(kind)
-            if known is None or self._clock() - known[0] >= self._good_for:
-                known = self._looks[kind] = self._clock(), self._look(kind)
-        return [name for name in known[1] if name.startswith(prefix)]
+    def _names(self, kind: Kind) -> list[str]:
+        """Of all pools. Nobody waits for another one's look: a Redis that is away would hold them up one by one."""
+        known = self._looks.get(kind)
+        if known is None or not self._good_for:
+            return self._look(kind)
+        if self._clock() - known[0] < self._good_for or not self._looking.acquire(blocking=False):
+            return known[1]
+        try:
+            return self._look(kind)
+        finally:
+            self._looking.release()
 
     def _look(self, kind: Kind) -> list[str]:
         """Braces, hyphens and dots mean nothing to Redis' globs; what has another type is none of an agent's."""
-        pattern = f"{keys.PREFIX}:{{*}}:{kind}:*"
+        at, pattern = self._clock(), f"{keys.PREFIX}:{{*}}:{kind}:*"
         found = self._client.scan_iter(match=pattern, count=READ_COUNT, _type=_TYPES[kind])
-        return sorted({text(key) for key in found})
+        names = sorted({text(key) for key in found})
+        self._looks[kind] = at, names
+        return names
+
+
+def _beginning(prefix: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(prefix)]

@@ -10,7 +10,7 @@ from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import with_login
 from pfpnas_api.kinds import NASExperiment, Supernet
 from pfpnas_operator.access.rules import owner_rules, owner_user
-from pfpnas_operator.access.users import RedisUsers
+from pfpnas_operator.access.users import RedisUsers, UsersRefused
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import SECRETS, Api, Exists
 from pfpnas_operator.kube.config import Config, ConfigError
@@ -113,8 +113,11 @@ def see_users(users: RedisUsers) -> None:
     Raises:
         UsersRefused: they can't; the metric says so until they can.
     """
-    metrics.REDIS_USERS.set(0)
-    users.demand()
+    try:
+        users.demand()
+    except UsersRefused:
+        metrics.REDIS_USERS.set(0)
+        raise
     metrics.REDIS_USERS.set(1)
 
 
