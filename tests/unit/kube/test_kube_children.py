@@ -331,6 +331,15 @@ def test_pods_are_looked_at_only_when_a_job_waits_too_long(server: Server) -> No
     assert server.looks == [f"batch.kubernetes.io/job-name={record.name}"]
 
 
+@pytest.mark.parametrize("state", ["Pending", "Failed"])
+def test_pods_of_a_job_that_goes_are_not_looked_at(server: Server, state: str) -> None:
+    jobs = make(server)
+    record = replace(_record(state=state), leaving=True)
+    jobs.indexed = {record.name: record}
+    jobs.views(NOW + timedelta(seconds=10))
+    assert server.looks == []
+
+
 def test_a_failed_jobs_pod_tells_why_and_is_asked_once(server: Server) -> None:
     jobs = make(server)
     record = _record(state="Failed")

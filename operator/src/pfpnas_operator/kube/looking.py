@@ -42,7 +42,7 @@ class PodLooks:
 
     def look(self, records: Iterable[JobRecord], now: datetime) -> None:
         """Look at the pods of those Jobs for which it is time."""
-        there = {_key(record): record for record in records}
+        there = {_key(record): record for record in records if not record.leaving}
         self._found = {key: found for key, found in self._found.items() if key in there}
         self._lacking = {key: since for key, since in self._lacking.items() if key in there}
         failed = [r for r in there.values() if r.state == "Failed" and not self._known_for_good(r)]
