@@ -119,3 +119,12 @@ def test_the_metadata_server_is_reached_at_both_of_its_addresses() -> None:
         if "ipBlock" in peer
     }
     assert open_to == {("169.254.169.252/32", 988), ("169.254.169.254/32", 80)}
+
+
+@pytest.mark.parametrize("rendering", [*ISSUED, BY_NAME["k3s-edge"]], ids=lambda one: one.name)
+def test_agents_come_by_their_own_addresses(rendering: Rendering) -> None:
+    """Redis' NetworkPolicy lets in the networks of the sites: a balancer's own address is none of them."""
+    (service,) = (one for one in of_kind(rendered(rendering), "Service") if "externalTrafficPolicy" in one["spec"])
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
+    kinds = {text for key, text in service["metadata"]["annotations"].items() if key.endswith("nlb-target-type")}
+    assert kinds <= {"instance"}, "a target of type ip is asked in the balancer's name"
