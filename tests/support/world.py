@@ -250,6 +250,8 @@ class World:
             agent.holding, agent.result, agent.sent = None, None, False
 
     def _figures(self, agent: Agent, task: MeasureTask) -> MeasureResult:
+        if agent.refuses is not None:
+            return MeasureResult(task_id=task.task_id, failure=agent.refuses)
         wanted = {model.sha256 for model in (task.model, task.reference) if model}
         if not wanted <= self.blobs:
             return MeasureResult(task_id=task.task_id, failure="BlobMissing")

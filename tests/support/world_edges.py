@@ -91,7 +91,11 @@ class Bus:
         pass
 
     def agents(self, pool: str) -> dict[str, Heartbeat]:
-        return {name: Heartbeat(state="Idle") for name, agent in self._world.agents.items() if agent.alive}
+        return {
+            name: Heartbeat(state="Busy" if agent.holding else "Idle")
+            for name, agent in self._world.agents.items()
+            if agent.alive
+        }
 
     def publish_task(self, pool: str, task: MeasureTask) -> None:
         self._world.effect("road")

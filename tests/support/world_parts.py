@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pfpnas_api.bus import Queued
-from pfpnas_api.messages import BuildRequest, MeasureResult, MeasureTask
+from pfpnas_api.messages import BuildRequest, FailureReason, MeasureResult, MeasureTask
 from pfpnas_operator.reconcile import JobRequest
 
 Message = BuildRequest | MeasureTask
@@ -71,6 +71,8 @@ class Agent:
 
     name: str
     alive: bool = True
+    refuses: FailureReason | None = None
+    """What it answers to whatever it is asked."""
     holding: tuple[int, MeasureTask] | None = None
     result: MeasureResult | None = None
     sent: bool = False

@@ -7,8 +7,9 @@ import pytest
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition
 from pfpnas_api.messages import EXPERIMENT_REASONS, FailureReason, Heartbeat, ModelRef
 from pfpnas_operator.reconcile import Plan, reconcile_experiment
-from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS
+from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS, MOST_REFUSALS
 from pfpnas_operator.reconcile.measuring import ADVICE, measure_task
+from pfpnas_operator.reconcile.willing import AGENTS_REASONS
 from support.reconcile_builders import (
     NOW,
     artifact,
@@ -287,6 +288,63 @@ def test_a_fault_that_every_candidate_would_meet_fails_the_experiment_with_advic
     assert (status.trials.succeeded, status.trials.failed, status.trials.created) == (1, 2, 3)
     assert (plan.builds, plan.tasks, plan.create_trials) == ([], [], [])
     assert set(plan.delete_jobs) == {"digits-tune", "digits-worker"}
+
+
+PAIR = {"agent-1": Heartbeat(state="Idle"), "agent-2": Heartbeat(state="Idle")}
+BUSY_OTHER = {"agent-1": Heartbeat(state="Idle"), "agent-2": Heartbeat(state="Busy")}
+
+
+@pytest.mark.parametrize("reason", sorted(AGENTS_REASONS))
+def test_one_agent_that_refuses_does_not_decide_for_the_others(reason: str) -> None:
+    plan = decide(lease=make_lease(entry="4-0"), answers=[{"failure": reason}], agents=PAIR)
+    assert (len(plan.tasks), plan.delete_tasks, len(plan.delete_results)) == (1, ["4-0"], 1)
+    assert not reason_of(plan.trial_status[NAME], "Failed")
+    assert plan.trial_status[NAME].measure_attempts == 0
+    assert not reason_of(experiment_status(plan), "Failed")
+    assert [event.reason for event in plan.events if event.type == "Warning"] == ["AgentRefused"]
+    assert message_of(experiment_status(plan), "AgentsAvailable").endswith(f"2; refused by agent-1 ({reason})")
+
+
+def test_that_an_agent_refuses_is_an_event_once() -> None:
+    again = decide(answers=[{"failure": "UnknownDataset"}], agents=PAIR, refusers={"agent-1": "UnknownDataset"})
+    assert not [event for event in again.events if event.type == "Warning"]
+    experiment = make_experiment(budget={**BUSY, "maxTrials": 2, "parallelTrials": 2})
+    trials = [make_trial(0, "Built"), make_trial(1, "Built")]
+    tasks = [task_id_of(experiment, trial) for trial in trials]
+    results = {task: (make_answer(task, failure="UnknownDataset", entry=f"{n}-0"),) for n, task in enumerate(tasks)}
+    both = reconcile_experiment(observe(experiment, *trials, results=results, agents=PAIR), NOW)
+    assert [event.reason for event in both.events if event.type == "Warning"] == ["AgentRefused"]
+    assert len(both.tasks) == 1, "the other agent can take but one of them"
+
+
+def test_while_who_may_take_it_is_busy_a_refused_task_waits_off_the_road() -> None:
+    refusers = {"agent-1": "UnknownDataset"}
+    refused = decide(answers=[{"failure": "UnknownDataset"}], agents=BUSY_OTHER, refusers=refusers)
+    assert refused.tasks == []
+    assert decide(agents=BUSY_OTHER, refusers=refusers).tasks == []
+    assert len(decide(agents=PAIR, refusers=refusers).tasks) == 1
+
+
+def test_all_agents_that_refuse_decide() -> None:
+    alone = decide(answers=[{"failure": "UnknownDataset"}])
+    assert reason_of(experiment_status(alone), "Failed") == "UnknownDataset"
+    last = {"failure": "UnknownDataset", "agent": "agent-2"}
+    both = decide(answers=[last], agents=PAIR, refusers={"agent-1": "NamespaceRefused"})
+    assert reason_of(experiment_status(both), "Failed") == "UnknownDataset"
+
+
+def test_a_task_that_is_refused_over_and_over_is_given_up_though_others_might_take_it() -> None:
+    task = task_id_of(make_experiment(budget=BUSY), make_trial(0, "Built"))
+    refused = {"answers": [{"failure": "UnknownDataset"}], "agents": PAIR}
+    assert len(decide(**refused, refusals={task: MOST_REFUSALS - 1}).tasks) == 1
+    plan = decide(**refused, refusals={task: MOST_REFUSALS})
+    assert reason_of(experiment_status(plan), "Failed") == "UnknownDataset"
+
+
+def test_what_an_agent_says_of_the_candidate_counts_before_that_another_refused_it() -> None:
+    answers = [{"failure": "UnknownDataset"}, {"failure": "OutOfMemory", "agent": "agent-2", "entry": "8-0"}]
+    plan = decide(answers=answers, agents=PAIR)
+    assert reason_of(plan.trial_status[NAME], "Failed") == "OutOfMemory"
 
 
 def test_every_reason_has_advice() -> None:

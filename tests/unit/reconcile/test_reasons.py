@@ -21,12 +21,23 @@ CONDITIONS = {*SUPERNET, *EXPERIMENT, *TRIAL}
 OTHER_WORDS = frozenset(
     [
         *("Answered", "Candidate", "Claimed", "Cost", "Delete", "Done", "Experiment", "Failed", "Finished", "Latency"),
-        *("FitPredictor", "Normal", "Pooled", "Pretrain", "Running", "Searched", "Started", "Succeeded", "Test"),
+        *(
+            "FitPredictor",
+            "Idle",
+            "Normal",
+            "Pooled",
+            "Pretrain",
+            "Running",
+            "Searched",
+            "Started",
+            "Succeeded",
+            "Test",
+        ),
         *("Throughput", "Trained", "Untrained", "User", "Validation", "WarmStart", "Warning"),
         *("True", "False", "Unknown"),
     ]
 )
-"""States of Jobs and leases, origins, splits, stages, outcomes, metrics, modes, conditions' statuses: no reasons."""
+"""States of Jobs, leases and agents, origins, splits, stages, outcomes, metrics, modes, statuses: no reasons."""
 
 PASSING = frozenset({"ErrImagePull", "RegistryUnavailable", "ContainerCreating", "PodInitializing"})
 """The kubelet's words that are shown as others."""

@@ -6,7 +6,7 @@ from typing import Any
 from pfpnas_api.bus import Queued
 from pfpnas_api.messages import LogEntry
 from pfpnas_operator.driving import Records, Road
-from support.reconcile_builders import NOW, make_experiment, make_supernet, make_trial, seconds
+from support.reconcile_builders import NOW, make_answer, make_experiment, make_supernet, make_trial, seconds
 from support.world import World
 from support.world_parts import Stream
 
@@ -69,6 +69,19 @@ def test_what_was_told_is_not_looked_at_again() -> None:
     assert road.untold(finished) == (finished[3],)
     assert road.told == 3
     assert road.view().started == {trial.metadata.name for trial in finished}
+
+
+def test_who_refused_is_known_until_it_measures_or_is_gone() -> None:
+    road = Road()
+    refusal = {"t-1": (make_answer("f" * 32, failure="UnknownDataset"),)}
+    road.note_answers(refusal)
+    road.note_answers(refusal)  # seen twice: Redis went away before it was deleted
+    assert road.refusing({"agent-1", "agent-2"}) == {"agent-1": "UnknownDataset"}
+    assert {task: len(answers) for task, answers in road.refusals.items()} == {"t-1": 1}
+    road.note_answers({"t-1": (make_answer("f" * 32, entry="8-0"),)})
+    assert (road.refusing({"agent-1"}), road.refusals) == ({}, {})
+    road.note_answers(refusal)
+    assert road.refusing({"agent-2"}) == road.refusing({"agent-1"}) == {}
 
 
 def test_records_count_a_finished_trial_once() -> None:

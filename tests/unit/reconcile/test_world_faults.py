@@ -172,6 +172,21 @@ def test_a_calm_search_measures_every_trial_once(mode: str, gated: bool) -> None
     assert_road_is_clear(world)
 
 
+@pytest.mark.parametrize("who", ["agent-1", "agent-2"])
+@pytest.mark.parametrize("reason", ["NamespaceRefused", "DeviceUnavailable"])
+def test_a_search_goes_to_its_end_though_one_agent_of_two_refuses(who: str, reason: Any) -> None:
+    experiment = make_experiment(mode="Pooled", repeats="0.3", reference=None, started_at=None)
+    world = CheckedWorld(make_supernet("New"), experiment)
+    world.gated = False
+    world.agents[who].refuses = reason
+    run(world, faulty=0)
+    assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
+    assert_consistent(world)
+    assert world.experiment.status.trials.succeeded == 8
+    assert all(evaluation.accuracy for evaluation in world.experiment.status.evaluations)
+    assert_road_is_clear(world)
+
+
 WISHES: tuple[dict[str, Any], ...] = (
     {},
     {"budget": {"convergence": {"patience": 3, "minGain": "0.05"}}},

@@ -179,7 +179,7 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "BadManifest": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
         "BadFigures": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
         **{
-            reason: Reason(f"Every candidate meets it: {ADVICE[reason]}.")
+            reason: Reason(f"Every agent of the pool that is heard says so: {ADVICE[reason]}.")
             for reason in (
                 "ClassMismatch",
                 "DatasetUnreadable",
@@ -260,6 +260,10 @@ EVENTS: Final[Mapping[str, Reason]] = {
     "SupernetLost": Reason("The Supernet is gone in mid-search.", "Bring it back: what was measured is kept."),
     "ResultRefused": Reason("An agent answered what can't be true or nobody asked.", "Look at that agent."),
     "JobFailed": Reason("A Job is started again; the message says why it ended."),
+    "AgentRefused": Reason(
+        "One agent of several does not take the experiment's tasks; those that may are asked. All of them: it fails.",
+        "`pfpnas-agent check` where that agent is.",
+    ),
 }
 """Events beside those that carry a condition's reason."""
 

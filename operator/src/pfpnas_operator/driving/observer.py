@@ -104,6 +104,12 @@ class Observer:
         self._open(records.experiment)
         active = tuple(records.active.values())
         tasks, results = self._measurements(records.experiment, now)
+        strange = self.issued.strange(
+            results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
+        )
+        agents = self.bus.agents(records.experiment.spec.target.pool)
+        refusers = self.road.refusing(agents)
+        self.road.note_answers({task_id: answers for task_id, answers in results.items() if task_id not in strange})
         observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
@@ -115,11 +121,11 @@ class Observer:
             builds=self._builds(records.experiment.metadata.uid, now),
             tasks=tasks,
             results=results,
-            strange=self.issued.strange(
-                results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
-            ),
+            strange=strange,
             refused=self.refused,
-            agents=self.bus.agents(records.experiment.spec.target.pool),
+            agents=agents,
+            refusers=refusers,
+            refusals={task_id: len(answers) for task_id, answers in self.road.refusals.items()},
             suggestions=self.road.suggestions,
             predictor=self.road.predictor,
             sources=records.sources,

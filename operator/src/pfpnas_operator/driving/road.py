@@ -1,7 +1,7 @@
 """What is known of Redis' content between two looks, and forgotten with it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -9,7 +9,8 @@ from typing import Self
 from pfpnas_api.bus import Queued
 from pfpnas_api.kinds import PredictorStatus, Trial
 from pfpnas_api.messages import LogEntry, Suggestion
-from pfpnas_operator.reconcile import Lease, LogView
+from pfpnas_operator.reconcile import Lease, LogView, ResultView
+from pfpnas_operator.reconcile.willing import AGENTS_REASONS
 
 
 @dataclass(kw_only=True)
@@ -30,6 +31,10 @@ class Road:
     predictor: PredictorStatus | None = None
     """The one by the most labels that came with a suggestion."""
     last_suggestion: str = "0"
+    refusers: dict[str, str] = field(default_factory=dict)
+    """Agents that refused a task for what is theirs, and measured none since; and why."""
+    refusals: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """The answers that were such refusals, by task: agent and entry."""
     since: dict[tuple[str, str, str, str | None], datetime] = field(default_factory=dict)
     """When each lease was first seen in its state; of those seen at the last look."""
 
@@ -68,6 +73,22 @@ class Road:
         said, known = suggestion.predictor, self.predictor
         if said is not None and (known is None or said.labels >= known.labels):
             self.predictor = said
+
+    def note_answers(self, results: Mapping[str, Sequence[ResultView]]) -> None:
+        """Keep who refuses this experiment's tasks; who takes one, with whatever result, refuses no longer."""
+        for task_id, answers in results.items():
+            for answer in answers:
+                if answer.result.failure in AGENTS_REASONS:
+                    self.refusers[answer.agent] = answer.result.failure
+                    self.refusals.setdefault(task_id, set()).add((answer.agent, answer.entry))
+                else:
+                    self.refusers.pop(answer.agent, None)
+                    self.refusals.pop(task_id, None)
+
+    def refusing(self, agents: Container[str]) -> dict[str, str]:
+        """Those of some agents that refuse; one that is not among them may have another mind when it is back."""
+        self.refusers = {agent: why for agent, why in self.refusers.items() if agent in agents}
+        return dict(self.refusers)
 
     def untold(self, finished: Sequence[Trial]) -> tuple[Trial, ...]:
         """Finished trials whose end the tuner's log lacks; what was told once is not looked at again."""

@@ -5,6 +5,10 @@ from datetime import timedelta
 MOST_ATTEMPTS = 3
 """A build or a measurement that failed so often for no fault of its own is given up: it may be what kills its host."""
 
+MOST_REFUSALS = 20
+"""Times that agents of a pool may refuse one task while others of them might take it: whoever asks first gets it, but
+twenty times in a row it is not the same one that does."""
+
 BUILD_DEADLINE = timedelta(minutes=15)
 """From the moment a worker claims a build (or its pod starts): an ImageNet-sized slice with recalibration takes one."""
 

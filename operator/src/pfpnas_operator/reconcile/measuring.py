@@ -17,6 +17,7 @@ from pfpnas_api.quantities import DECIMAL
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.observed import ExperimentObserved, Lease, ResultView
 from pfpnas_operator.reconcile.plan import Plan
+from pfpnas_operator.reconcile.willing import AGENTS_REASONS, has_taker, may_go_to_another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def advance_measurement(
     if answers:
         return _answered(observed, task, plan, answers=answers, attempts=attempts)
     if lease is None:
-        _issue(task, plan)
+        _issue(observed, task, plan)
         return Waiting(state="Queued", attempts=attempts)
     if lease.state == "Waiting":
         return Waiting(state="Queued", attempts=attempts)
@@ -129,7 +130,7 @@ def advance_measurement(
     if lost is None:
         return Waiting(state="Measuring", attempts=attempts, agent=lease.consumer)
     plan.delete_tasks.append(lease.entry)
-    return _again(task, plan, attempts=attempts, lost=lost)
+    return _again(observed, task, plan, attempts=attempts, lost=lost)
 
 
 def _credible(observed: ExperimentObserved, task: MeasureTask, plan: Plan) -> tuple[ResultView, ...]:
@@ -189,17 +190,19 @@ def _lost(observed: ExperimentObserved, task: MeasureTask, lease: Lease, now: da
     return None
 
 
-def _again(task: MeasureTask, plan: Plan, *, attempts: int, lost: _Lost) -> MeasureOutcome:
+def _again(
+    observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, attempts: int, lost: _Lost
+) -> MeasureOutcome:
     if attempts + 1 >= MOST_ATTEMPTS:
         text = f"claimed {attempts + 1} times without an answer that counts, the last time: {lost.why}"
         return MeasureFailed(reason=lost.reason, message=text, fault="Candidate")
-    _issue(task, plan)
+    _issue(observed, task, plan)
     return Waiting(state="Queued", attempts=attempts + 1)
 
 
-def _issue(task: MeasureTask, plan: Plan) -> None:
-    """Publish a task; trials with equal candidates share it."""
-    if all(planned.task_id != task.task_id for planned in plan.tasks):
+def _issue(observed: ExperimentObserved, task: MeasureTask, plan: Plan) -> None:
+    """Publish a task, now or (while nobody would take it) later; trials with equal candidates share it."""
+    if all(planned.task_id != task.task_id for planned in plan.tasks) and has_taker(observed, plan):
         plan.tasks.append(task)
 
 
@@ -216,24 +219,36 @@ def _answered(
     good = next((answer for answer in answers if answer.result.failure is None), None)
     if good is not None:
         return Measured(result=good.result, agent=good.agent)
-    return _refused(observed, task, plan, answer=answers[0], attempts=attempts)
+    said = next((answer for answer in answers if answer.result.failure not in AGENTS_REASONS), answers[0])
+    return _refused(observed, task, plan, answer=said, attempts=attempts)
 
 
 def _refused(
     observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, answer: ResultView, attempts: int
 ) -> MeasureOutcome:
     reason = answer.result.failure or ""
+    if reason in AGENTS_REASONS and may_go_to_another(observed, task.task_id):
+        _announce_refusal(observed, plan, agent=answer.agent, reason=reason)
+        _issue(observed, task, plan)
+        return Waiting(state="Queued", attempts=attempts)
     passing = reason in RETRY_REASONS or reason == "BlobMissing"
     if passing and attempts + 1 < MOST_ATTEMPTS:
         if reason == "BlobMissing":
             plan.push.extend(artifact for artifact in artifacts_of(task) if artifact not in plan.push)
-        _issue(task, plan)
+        _issue(observed, task, plan)
         return Waiting(state="Queued", attempts=attempts + 1)
     return MeasureFailed(
         reason=reason,
         message=ADVICE.get(reason, reason),
         fault="Experiment" if reason in EXPERIMENT_REASONS else "Candidate",
     )
+
+
+def _announce_refusal(observed: ExperimentObserved, plan: Plan, *, agent: str, reason: str) -> None:
+    """Say once that an agent refuses: the others go on, but somebody may want it to take part."""
+    text = f"agent {agent} answers {reason} ({ADVICE[reason]}); other agents of the pool are asked"
+    if agent not in observed.refusers and all(event.message != text for event in plan.events):
+        plan.note(observed.experiment.metadata.name, "AgentRefused", text, warning=True)
 
 
 def artifacts_of(task: MeasureTask) -> list[ArtifactRef]:

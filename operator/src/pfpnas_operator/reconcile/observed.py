@@ -116,6 +116,10 @@ class ExperimentObserved:
     refused: int = 0
     """Answers that could not be read, removed since the last look."""
     agents: Mapping[str, Heartbeat] = field(default_factory=dict)
+    refusers: Mapping[str, str] = field(default_factory=dict)
+    """Of them, those that refused a task of this experiment before this look and measured none since, and why."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """How often each task was refused by an agent for what is the agent's, this look included."""
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
     predictor: PredictorStatus | None = None
     """The newest that came with a suggestion: the one by the most labels. Without noise floors."""

@@ -23,6 +23,7 @@ from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
 from pfpnas_operator.reconcile.trials import measures_itself
 from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
+from pfpnas_operator.reconcile.willing import refusing, said_of
 
 REFERENCE = "reference"
 """The reference model's build among `status.attempts`."""
@@ -57,7 +58,8 @@ def see_agents(cycle: Cycle) -> None:
     if measures_itself(cycle.status):
         cycle.put("AgentsAvailable", TRUE, "NotNeeded", "the trials' image measures by itself")
     elif count:
-        cycle.put("AgentsAvailable", TRUE, "Heartbeat", f"agents in pool {pool}: {count}")
+        text = f"agents in pool {pool}: {count}" + said_of(refusing(cycle.observed))
+        cycle.put("AgentsAvailable", TRUE, "Heartbeat", text)
     else:
         text = f"no agent of pool {pool} is heard: is one running?"
         if is_true(cycle.status.conditions, "AgentsAvailable"):
