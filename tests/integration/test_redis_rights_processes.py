@@ -7,7 +7,7 @@ import pytest
 
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import AgentBus, OperatorBus, connect
-from pfpnas_api.jobs import TrialWorkerJob, TuneJob
+from pfpnas_api.jobs import EXIT_RETRY, TrialWorkerJob, TuneJob
 from pfpnas_api.kinds import ObjectiveSpec, SearchSpaceSpec, TunerSpec
 from pfpnas_api.messages import LogEntry, ModelRef
 from pfpnas_operator.access.rules import agent_rules, owner_rules
@@ -40,7 +40,7 @@ def test_a_worker_builds_and_pushes_and_an_agent_fetches(server: GuardedRedis, t
         manifest = process.until(lambda: store.read_manifest(request.uid))
         process.until(lambda: operator.wait_for_bell(after="0", block_milliseconds=1)[1] or None)
         process.until(lambda: operator.progress(job.uid))
-        assert process.terminate() == 0
+        assert process.terminate() == EXIT_RETRY
     model = manifest.artifacts["model"]
     agent = AgentBus(server.client("agent-lab", "password-of-agent-lab"), pool="pool", agent="lab")
     assert agent.fetch(ModelRef.of(model)) == store.get(model.sha256)

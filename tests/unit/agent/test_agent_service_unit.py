@@ -1,4 +1,4 @@
-"""The unit of systemd: systemd itself finds no fault in it, and how exposed the service is."""
+"""The unit of systemd: what it locks, and where systemd is installed its own judgement of that and of every line."""
 
 import configparser
 import json
@@ -12,6 +12,27 @@ import pytest
 UNIT = Path(__file__).parents[3] / "edge-agent" / "pfpnas-agent.service"
 OLDEST = 252
 """Debian 12's; older ones don't know every line."""
+
+LOCKS = {
+    "User": "pfpnas-agent",
+    "LimitCORE": "0",
+    "ProtectSystem": "strict",
+    "ProtectHome": "tmpfs",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "PrivateUsers": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectControlGroups": "yes",
+    "SocketBindDeny": "any",
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "RestrictNamespaces": "yes",
+    "RestrictSUIDSGID": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "StateDirectoryMode": "0700",
+}
+"""What a candidate that breaks out of its runtime must find: nothing to read, to write, to listen at or to become."""
 
 
 def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,14 +71,24 @@ def test_the_service_is_little_exposed(unit: Path) -> None:
     assert open_doors == {"PrivateNetwork=", "RestrictAddressFamilies=~AF_(INET|INET6)"}
 
 
-def test_it_starts_the_agent_where_the_readme_puts_it() -> None:
+def service() -> configparser.SectionProxy:
+    """The unit's section about the service."""
     parsed = configparser.ConfigParser(strict=False, interpolation=None)
     parsed.optionxform = str  # type: ignore[assignment, method-assign]
     parsed.read(UNIT)
+    return parsed["Service"]
+
+
+def test_the_service_is_locked_in() -> None:
+    found = service()
+    assert {name: found.get(name) for name in LOCKS} == LOCKS
+
+
+def test_it_starts_the_agent_where_the_readme_puts_it() -> None:
     readme = (UNIT.parent / "README.md").read_text()
     for path in ("/opt/pfpnas-agent", "/etc/pfpnas-agent/agent.yaml", "pfpnas-agent.service"):
         assert path in readme
-    program, command, *options = parsed["Service"]["ExecStart"].split()
+    program, command, *options = service()["ExecStart"].split()
     assert program == "/opt/pfpnas-agent/bin/pfpnas-agent"
     help_text = subprocess.run(
         [sys.executable, "-m", "pfpnas_agent", command, "--help"], capture_output=True, text=True, check=True

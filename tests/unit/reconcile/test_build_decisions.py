@@ -317,6 +317,18 @@ def test_a_pod_that_runs_for_too_long_is_another_attempt() -> None:
     assert [job.name for job in plan.create_jobs] == [job_name(make_trial(), attempt=2)]
 
 
+@pytest.mark.parametrize("mode", ["Pod", "Pooled"])
+def test_a_build_that_took_too_long_every_time_says_how_long_it_may_take(mode: str) -> None:
+    over, trial = BUILD_DEADLINE.total_seconds() + 1, make_trial(buildAttempts=MOST_ATTEMPTS)
+    if mode == "Pod":
+        plan = pod(trial, make_job(job_name(make_trial(), MOST_ATTEMPTS), age=over))
+    else:
+        plan = pooled(trial, lease=make_lease(age=over))
+    failed = find_condition(plan.trial_status["digits-00000"].conditions, "Failed")
+    assert failed is not None
+    assert "not done within 15 min of its start" in failed.message
+
+
 def test_a_pod_that_died_is_another_attempt_and_the_third_is_the_last() -> None:
     dead = make_job(job_name(make_trial()), "Failed", exit_code=-9)
     assert [job.name for job in pod(make_trial(buildAttempts=1), dead).create_jobs] == [job_name(make_trial(), 2)]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pfpnas_api.messages import Progress
 from pfpnas_workloads.data import load
 from pfpnas_workloads.runtime import BadInput, Interrupted, JobContext, logger
 from pfpnas_workloads.training.pretrain import run_pretrain
+from pfpnas_workloads.training.ranks import Ranks
 from pfpnas_workloads.training.resume import Bookmark
 from pfpnas_workloads.training.trainer import Trainer
 from support.tiny_supernet import tiny_spec
@@ -72,6 +74,26 @@ def test_stopped_training_goes_on_at_the_step_it_had_reached(tmp_path: Path) -> 
     assert context.reports[0].done == 8
     whole = run_pretrain(JOB, Recorder(tmp_path / "whole"))
     assert manifest.artifacts == whole.artifacts
+
+
+class LostAfterSeven(Ranks):
+    """The other rank is gone when the eighth step is about to begin, which is seen when all are asked to stop."""
+
+    asked = 0
+
+    def any(self, said: bool) -> bool:
+        LostAfterSeven.asked += 1
+        if LostAfterSeven.asked > 7:
+            raise Interrupted("lost another worker")
+        return super().any(said)
+
+
+def test_a_rank_lost_between_two_steps_costs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pfpnas_workloads.training.pretrain.joined", lambda device: nullcontext(LostAfterSeven()))
+    job = PretrainJob(uid="tiny", spec=tiny_spec(training={"checkpointEvery": 1_000_000}))
+    with pytest.raises(Interrupted):
+        run_pretrain(job, Recorder(tmp_path))
+    assert (FolderStore(tmp_path).read_ref("tiny.checkpoint") or {})["step"] == 7
 
 
 def test_checkpoint_of_another_specification_is_passed_over(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ BuildOutcome = Built | SelfMeasured | Building | BuildFailed
 IMAGES_FAULTS = frozenset({"BadManifest", "BadFigures"})
 """Failures that say nothing of the candidate: what its image left can't be used."""
 
+IN_VAIN = f"it was not done within {int(BUILD_DEADLINE.total_seconds() // 60)} min of its start"
+
 SELF_MEASURED = ("accuracy", "latencyMilliseconds")
 """Figures by which a manifest without a model says that its image measured the candidate by itself."""
 
@@ -176,7 +178,8 @@ def _advance_pooled(
     if not overdue:
         return Building(tries=tries)
     _drop(lease, plan)
-    return _again(observed, request, plan, attempts=tries.attempts, why="the worker did not finish it in time")
+    why = IN_VAIN if lease.state == "Claimed" else "a worker acknowledged it, but left no manifest"
+    return _again(observed, request, plan, attempts=tries.attempts, why=why)
 
 
 def _drop(lease: Lease, plan: Plan) -> None:
@@ -225,6 +228,8 @@ def _interrupted(
 
 
 def _why(job: JobView) -> str:
+    if job.state == "Running":
+        return IN_VAIN
     return job.message or f"its process ended with {job.exit_code}"
 
 

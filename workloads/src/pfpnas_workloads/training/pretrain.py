@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from math import isfinite
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -21,6 +22,8 @@ from pfpnas_workloads.training.resume import Bookmark
 from pfpnas_workloads.training.trainer import Trainer
 
 Clock = Callable[[], float]
+
+Returned = TypeVar("Returned")
 
 
 def run_pretrain(job: PretrainJob, context: JobContext, *, clock: Clock = time.monotonic) -> Manifest | None:
@@ -61,21 +64,21 @@ def forget_training(job: PretrainJob, context: JobContext) -> None:
 def _train(trainer: Trainer, bookmark: Bookmark, context: JobContext, *, clock: Clock) -> None:
     pace = Pace(trainer.schedule)
     while trainer.step < trainer.schedule.steps:
-        if trainer.ranks.any(context.stopping()):
+        if _kept(trainer, bookmark, lambda: trainer.ranks.any(context.stopping())):
             _save(bookmark, trainer)
             raise Interrupted(f"stopped at step {trainer.step}")
         shrinking, before = trainer.shrinking, clock()
-        loss = _advance(trainer, bookmark)
+        loss = _kept(trainer, bookmark, trainer.advance)
         pace.took(clock() - before, shrinking=shrinking)
         _report(trainer, loss, context, eta=pace.remaining(trainer.step))
         if trainer.step % trainer.spec.checkpoint_every == 0 or trainer.step == trainer.schedule.steps:
             _save(bookmark, trainer)
 
 
-def _advance(trainer: Trainer, bookmark: Bookmark) -> Tensor:
-    """A step; if another rank is gone in its midst, the weights are still those before it, and kept."""
+def _kept(trainer: Trainer, bookmark: Bookmark, together: Callable[[], Returned]) -> Returned:
+    """What all ranks do together; if another is gone in its midst, the weights are still those before it, and kept."""
     try:
-        return trainer.advance()
+        return together()
     except Interrupted:
         _save(bookmark, trainer)
         raise
