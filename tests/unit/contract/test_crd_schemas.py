@@ -204,6 +204,7 @@ BAD = [
     ("NASExperiment", "spec.trialTemplate.image", "builder:a:b"),
     ("NASExperiment", "spec.trialTemplate.image", "https://registry.local/builder"),
     ("NASExperiment", "spec.trialTemplate.workers", 0),
+    ("NASExperiment", "spec.trialTemplate.deadlineSeconds", 14_401),
     ("NASExperiment", "spec.trialTemplate.podTemplate.labels", {"Example.org/a": "x"}),
     ("NASExperiment", "spec.budget", {}),
     ("NASExperiment", "spec.budget.maxTrials", 1.5),

@@ -6,12 +6,12 @@ import pytest
 
 from pfpnas_api.jobs import TrialJob
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition, is_true
+from pfpnas_api.kinds.experiment import TrialTemplate
 from pfpnas_operator.reconcile import BadManifest, Plan, names, reconcile_experiment
 from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.deadlines import (
     ANSWER_GRACE,
     BROKEN_DEADLINE,
-    BUILD_DEADLINE,
     MOST_ATTEMPTS,
     MOST_INTERRUPTIONS,
     PENDING_DEADLINE,
@@ -35,6 +35,8 @@ from support.reconcile_builders import (
     own_jobs,
     reason_of,
 )
+
+DEADLINE = TrialTemplate().deadline_seconds
 
 BUSY = {"maxTrials": 1, "parallelTrials": 1}
 
@@ -179,7 +181,7 @@ def test_a_build_that_redis_lost_is_asked_for_again_and_not_counted() -> None:
 
 
 def test_a_claim_past_its_deadline_is_another_attempt() -> None:
-    over = BUILD_DEADLINE.total_seconds() + 1
+    over = DEADLINE + 1
     plan = pooled(make_trial(buildAttempts=1), lease=make_lease(age=over, entry="5-0"))
     assert plan.delete_builds == ["5-0"]
     assert [request.attempt for request in plan.builds] == [2]
@@ -197,7 +199,7 @@ def test_an_acknowledged_build_without_a_manifest_is_another_attempt() -> None:
 
 
 def test_the_last_attempt_fails_the_trial() -> None:
-    over = BUILD_DEADLINE.total_seconds() + 1
+    over = DEADLINE + 1
     plan = pooled(make_trial(buildAttempts=MOST_ATTEMPTS), lease=make_lease(age=over, entry="5-0"))
     assert reason_of(plan.trial_status["digits-00000"], "Failed") == "BuildFailed"
     assert (plan.delete_builds, plan.builds) == (["5-0"], [])
@@ -214,7 +216,7 @@ def test_a_candidate_whose_chunks_are_still_pushed_is_not_measured_yet() -> None
 
 
 def test_a_worker_that_never_says_done_does_not_hold_up_what_it_made() -> None:
-    over = BUILD_DEADLINE.total_seconds() + 1
+    over = DEADLINE + 1
     plan = pooled(make_trial(buildAttempts=1), lease=make_lease(age=over, entry="5-0"), manifest={})
     assert plan.trial_status["digits-00000"].artifact
     assert plan.delete_builds == ["5-0"]
@@ -311,7 +313,7 @@ def test_a_build_that_is_interrupted_time_and_again_fails_in_the_end() -> None:
 
 
 def test_a_pod_that_runs_for_too_long_is_another_attempt() -> None:
-    over = BUILD_DEADLINE.total_seconds() + 1
+    over = DEADLINE + 1
     plan = pod(make_trial(buildAttempts=1), make_job(job_name(make_trial()), age=over))
     assert plan.delete_jobs == [job_name(make_trial())]
     assert [job.name for job in plan.create_jobs] == [job_name(make_trial(), attempt=2)]
@@ -319,14 +321,24 @@ def test_a_pod_that_runs_for_too_long_is_another_attempt() -> None:
 
 @pytest.mark.parametrize("mode", ["Pod", "Pooled"])
 def test_a_build_that_took_too_long_every_time_says_how_long_it_may_take(mode: str) -> None:
-    over, trial = BUILD_DEADLINE.total_seconds() + 1, make_trial(buildAttempts=MOST_ATTEMPTS)
+    over, trial = DEADLINE + 1, make_trial(buildAttempts=MOST_ATTEMPTS)
     if mode == "Pod":
         plan = pod(trial, make_job(job_name(make_trial(), MOST_ATTEMPTS), age=over))
     else:
         plan = pooled(trial, lease=make_lease(age=over))
     failed = find_condition(plan.trial_status["digits-00000"].conditions, "Failed")
     assert failed is not None
-    assert "not done within 15 min of its start" in failed.message
+    assert "not done within 900 s of its start (trialTemplate.deadlineSeconds)" in failed.message
+
+
+def test_an_image_that_trains_is_given_the_time_that_it_asks_for() -> None:
+    spec, trial = experiment().spec, make_trial(buildAttempts=1)
+    template = spec.trial_template.model_copy(update={"deadline_seconds": 7200})
+    slow = experiment().model_copy(update={"spec": spec.model_copy(update={"trial_template": template})})
+    for age, again in ((7199, 0), (7201, 1)):
+        lease = {build_uid_of(slow, trial): make_lease(age=age, entry="5-0")}
+        plan = reconcile_experiment(observe(slow, trial, builds=lease), NOW)
+        assert len(plan.builds) == again
 
 
 def test_a_pod_that_died_is_another_attempt_and_the_third_is_the_last() -> None:

@@ -236,6 +236,8 @@ class TrialTemplate(Model):
     """Pod: a Job a trial. Pooled: long-lived workers that serve many trials."""
     workers: Annotated[int, Field(ge=1, le=100)] = 1
     """Workers of mode Pooled. In a cluster only: on one machine it is one."""
+    deadline_seconds: Annotated[int, Field(ge=60, le=14_400)] = 900
+    """For one candidate, from its pod's start (Pod) or its claim (Pooled); one that takes longer is tried again."""
     image: Image | None = None
     """An image of one's own that builds candidates (docs/trial-image.md). In a cluster only."""
     pod_template: PodTemplate = PodTemplate()

@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT, Manifest, TrialJob
 from pfpnas_api.kinds import ArtifactRef, CheckpointStatus, NASExperiment
 from pfpnas_api.messages import MAX_MODEL_BYTES, BuildRequest
 from pfpnas_operator.reconcile import names
-from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, BUILD_DEADLINE, MOST_ATTEMPTS
+from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.observed import BadManifest, ExperimentObserved, JobView, Lease
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
 from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
@@ -64,8 +64,6 @@ BuildOutcome = Built | SelfMeasured | Building | BuildFailed
 IMAGES_FAULTS = frozenset({"BadManifest", "BadFigures"})
 """Failures that say nothing of the candidate: what its image left can't be used."""
 
-IN_VAIN = f"it was not done within {int(BUILD_DEADLINE.total_seconds() // 60)} min of its start"
-
 SELF_MEASURED = ("accuracy", "latencyMilliseconds")
 """Figures by which a manifest without a model says that its image measured the candidate by itself."""
 
@@ -113,7 +111,7 @@ def _pushes_pooled(
     observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, tries: Tries, now: datetime
 ) -> bool:
     lease = observed.builds.get(request.uid)
-    pushing = lease is not None and lease.state == "Claimed" and now - lease.since <= BUILD_DEADLINE
+    pushing = lease is not None and lease.state == "Claimed" and now - lease.since <= _longest(observed)
     if lease is not None and not pushing:
         _drop(lease, plan)
     return pushing
@@ -124,7 +122,7 @@ def _pushes_pod(
 ) -> bool:
     name = names.build_job(observed.experiment, request.model_copy(update={"attempt": max(tries.attempts, 1)}))
     job = observed.jobs.get(name)
-    if job is None or job.leaving or job.state != "Running" or now - job.since > BUILD_DEADLINE:
+    if job is None or job.leaving or job.state != "Running" or now - job.since > _longest(observed):
         return False
     plan.wanted_jobs.add(name)
     return True
@@ -172,13 +170,13 @@ def _advance_pooled(
     plan.wanted_builds.add(request.uid)
     if lease is None:
         return _start(observed, request, plan, attempts=max(tries.attempts, 1))
-    overdue = (lease.state == "Claimed" and now - lease.since > BUILD_DEADLINE) or (
+    overdue = (lease.state == "Claimed" and now - lease.since > _longest(observed)) or (
         lease.state == "Answered" and now - lease.since > ANSWER_GRACE
     )
     if not overdue:
         return Building(tries=tries)
     _drop(lease, plan)
-    why = IN_VAIN if lease.state == "Claimed" else "a worker acknowledged it, but left no manifest"
+    why = _late(observed) if lease.state == "Claimed" else "a worker acknowledged it, but left no manifest"
     return _again(observed, request, plan, attempts=tries.attempts, why=why)
 
 
@@ -201,7 +199,7 @@ def _advance_pod(
         return BuildFailed(reason=wait.reason, message=wait.message)
     if wait is not None and job.name not in plan.wanted_jobs:
         plan.waiting_jobs.append(_job_of(observed.experiment, request))
-    if wait is not None or (job.state == "Running" and now - job.since <= BUILD_DEADLINE):
+    if wait is not None or (job.state == "Running" and now - job.since <= _longest(observed)):
         plan.wanted_jobs.add(job.name)
         return Building(tries=tries, wait=wait)
     if interrupted(job):
@@ -209,7 +207,7 @@ def _advance_pod(
     remove(plan, job.name)
     if job.exit_code == EXIT_BAD_INPUT:
         return BuildFailed(reason="BadArchitecture", message=job.message or "the build refused its input")
-    return _again(observed, request, plan, attempts=current, why=_why(job))
+    return _again(observed, request, plan, attempts=current, why=_why(observed, job))
 
 
 def _interrupted(
@@ -227,10 +225,20 @@ def _interrupted(
     return Building(tries=replace(tries, interruptions=next_try.count), wait=next_try.wait)
 
 
-def _why(job: JobView) -> str:
+def _why(observed: ExperimentObserved, job: JobView) -> str:
     if job.state == "Running":
-        return IN_VAIN
+        return _late(observed)
     return job.message or f"its process ended with {job.exit_code}"
+
+
+def _longest(observed: ExperimentObserved) -> timedelta:
+    """How long a build may take, from its claim or its pod's start."""
+    return timedelta(seconds=observed.experiment.spec.trial_template.deadline_seconds)
+
+
+def _late(observed: ExperimentObserved) -> str:
+    seconds = observed.experiment.spec.trial_template.deadline_seconds
+    return f"it was not done within {seconds} s of its start (trialTemplate.deadlineSeconds)"
 
 
 def _again(observed: ExperimentObserved, request: BuildRequest, plan: Plan, *, attempts: int, why: str) -> BuildOutcome:

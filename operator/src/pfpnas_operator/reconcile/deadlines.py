@@ -9,9 +9,6 @@ MOST_REFUSALS = 20
 """Times that agents of a pool may refuse one task while others of them might take it: whoever asks first gets it, but
 twenty times in a row it is not the same one that does."""
 
-BUILD_DEADLINE = timedelta(minutes=15)
-"""From the moment a worker claims a build (or its pod starts): an ImageNet-sized slice with recalibration takes one."""
-
 STALL_DEADLINE = timedelta(minutes=30)
 """A training Job that says nothing new for so long hangs: one epoch of the largest spaces stays under it."""
 
