@@ -10,6 +10,7 @@ import pytest
 
 from cluster.kube import Cluster
 from cluster.shell import CommandError
+from pfpnas_api.joining import Join
 from support.certificates import Certificates, make_certificates
 from support.lab import Lab, assert_whole, experiment, supernet
 from support.release import Images, Release, named_in, node_address
@@ -69,7 +70,8 @@ def searched(labs: list[Lab], private_data: dict[str, Any]) -> dict[str, Any]:
     first = labs[0]
     config = {"datasets": private_data, "namespaces": [first.namespace]}
     with first.release.outside_agent("over-tls", pool="guarded", config=config) as agent:
-        assert "rediss://" in agent.config.read_text()
+        join = Join.decode((agent.folder / "agent.join").read_text())
+        assert (join.url, join.ca is not None) == (f"rediss://{node_address(first.cluster)}:{PORT}/0", True)
         first.apply(supernet("tiny", TINY), experiment("small", of="tiny", pool="guarded", trials=2))
         first.wait("nas", "small", "Succeeded", seconds=400)
     return first.get("nas", "small")
