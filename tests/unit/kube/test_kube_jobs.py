@@ -16,7 +16,7 @@ from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.reconcile import JobRequest, names
 from pfpnas_operator.reconcile.building import build_request
-from pfpnas_operator.reconcile.deadlines import UNSCHEDULABLE_DEADLINE
+from pfpnas_operator.reconcile.deadlines import PENDING_DEADLINE, UNSCHEDULABLE_DEADLINE
 from support.kube_parts import CONFIG, job_request
 from support.reconcile_builders import make_checkpoint, make_experiment, make_supernet
 
@@ -167,6 +167,12 @@ def test_the_service_of_a_training_is_nobody_elses() -> None:
     assert own["metadata"]["name"] != other["metadata"]["name"]
     assert uid in other["metadata"]["name"]
     assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", other["metadata"]["name"])
+
+
+def test_the_server_ends_no_build_that_the_operator_still_waits_for() -> None:
+    longest = max(bound.le for bound in TrialTemplate.model_fields["deadline_seconds"].metadata if hasattr(bound, "le"))
+    waits = UNSCHEDULABLE_DEADLINE.total_seconds() + PENDING_DEADLINE.total_seconds()
+    assert build("trial")["spec"]["activeDeadlineSeconds"] > waits + longest
 
 
 def test_the_first_workers_wait_for_the_last_as_long_as_that_may_wait_for_a_node() -> None:

@@ -25,8 +25,8 @@ RENDEZVOUS_SECONDS: Final = 24 * 3600
 KEPT_SECONDS: Final = 24 * 3600
 """A Job that has ended is deleted once its result is taken; this is for those that an absent operator left."""
 
-TRIAL_SECONDS: Final = 6 * 3600
-"""A build takes seconds to minutes, and is given up by the operator long before: this ends it when there is none."""
+TRIAL_SECONDS: Final = 48 * 3600
+"""A build is given up by the operator long before: this ends it when there is none. The wait for a node counts too."""
 
 GRACE_SECONDS: Final = {"pretrain": 60}
 """Time to write a checkpoint on SIGTERM; 30 s, as everywhere in Kubernetes, for the others."""
