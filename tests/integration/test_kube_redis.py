@@ -1,12 +1,16 @@
 """The one reader of Redis, and the sweep of what gone owners left there, on a real server."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError
 
+from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import AgentBus, OperatorBus, WorkloadBus, connect, keys
-from pfpnas_api.messages import LogEntry, MeasureResult, MeasureTask, Progress
+from pfpnas_api.kinds import ArtifactRef
+from pfpnas_api.messages import CHUNK_BYTES, LogEntry, MeasureResult, MeasureTask, ModelRef, Progress
 from pfpnas_operator.kube.bells import BellReader
 from pfpnas_operator.kube.roadside import RoadSweep, owner_of_key, pool_of_key
 from support.redis_server import RedisServer, redis_server
@@ -140,3 +144,28 @@ def test_who_came_between_two_looks_keeps_everything(server: RedisServer) -> Non
     sweep.sweep(set())
     assert sweep.sweep({HERE}) == 0
     assert bus.log(HERE)
+
+
+def measuring(model: ArtifactRef, reference: ArtifactRef) -> MeasureTask:
+    task = {"experiment": HERE, "namespace": "a", "dataset": "d", "head": "Supernet", "backend": "onnxruntime"}
+    return MeasureTask.identified(**task, model=ModelRef.of(model), reference=ModelRef.of(reference))
+
+
+def test_candidates_that_nobody_measures_go_at_the_second_look(server: RedisServer, tmp_path: Path) -> None:
+    client, store = connect(server.url), FolderStore(tmp_path)
+    bus, left, model, reference = OperatorBus(client), *(store.put(content) for content in (b"left", b"model", b"ref"))
+    late = store.put(os.urandom(CHUNK_BYTES + 1))
+    bus.ensure_pool("dev")
+    bus.publish_task("dev", measuring(model, reference))
+    for artifact in (left, model, reference, late):
+        WorkloadBus(client).push("dev", artifact, store)
+    WorkloadBus(client).push("other", model, store)
+    sweep = RoadSweep(client, bus)
+    assert sweep.sweep({HERE}) == 0
+    bus.publish_task("dev", measuring(late, reference))
+    assert sweep.sweep({HERE}) == 2
+    there = [client.exists(keys.blob("dev", artifact.sha256, 0)) for artifact in (left, model, reference, late)]
+    assert there == [0, 1, 1, 1]
+    assert not client.exists(keys.blob("other", model.sha256, 0))
+    agent = AgentBus(client, pool="dev", agent="a")
+    assert agent.fetch(ModelRef.of(late)) == store.get(late.sha256)

@@ -32,7 +32,7 @@ from pfpnas_api.messages import (
 
 BLOB_EXPIRY_SECONDS = 6 * 3600
 """A candidate waits so long for its agent; after that it is pushed again when asked for. The operator deletes it with
-its trial: only what a deleted search, or a killed operator, leaves behind lies there for so long."""
+its trial, and sweeps what a deleted search leaves behind."""
 
 EVENTS_KEPT = 10_000
 """Bells kept: a bell only wakes its reader, so trimming old ones loses nothing."""
