@@ -10,6 +10,7 @@ from pfpnas_agent.datasets import splits
 from pfpnas_api.kinds import SearchSpaceSpec, find_condition
 from pfpnas_api.messages import BuildRequest, ModelRef
 from pfpnas_api.spaces import Architecture, SearchSpace, cost, to_matrix
+from pfpnas_operator.reconcile.rounding import DIGITS
 from pfpnas_workloads import nets
 from pfpnas_workloads.trial.build import Builder
 from support.agent_process import AgentProcess, World
@@ -123,7 +124,7 @@ def test_search_of_everything_within_a_limit_finds_the_best_there_is(tmp_path: P
         assert metrics is not None
         assert metrics.latency_milliseconds is not None
         assert metrics.latency_milliseconds.p50 == pytest.approx(latency(architecture))
-        assert metrics.accuracy == accuracy(architecture)
+        assert metrics.accuracy == round(accuracy(architecture), DIGITS)
     keep = [architecture for architecture in allowed if latency(architecture) <= LIMIT * latency(SMALLEST)]
     best = max(keep, key=accuracy)
     assert status.best is not None

@@ -11,6 +11,7 @@ from pfpnas_api.bus.connection import FIELD, Client
 from pfpnas_api.kinds.metrics import Accuracy, Latency
 from pfpnas_api.messages import MAX_MESSAGE_BYTES, Heartbeat, MeasureResult, MeasureTask
 from pfpnas_api.spaces import to_matrix
+from pfpnas_operator.reconcile.rounding import DIGITS
 from support.known_answer import KnownAnswer
 from support.known_answer_run import expected_accuracy, known_place
 from support.redis_server import redis_server
@@ -112,7 +113,7 @@ def assert_true_figures(place: Place) -> None:
         assert metrics.latency_milliseconds is not None
         assert metrics.latency_milliseconds.p50 == pytest.approx(float(KNOWN.latencies(row)[0]))
         if not metrics.accuracy_skipped:
-            assert metrics.accuracy == expected_accuracy(float(KNOWN.accuracies(row)[0]))
+            assert metrics.accuracy == round(expected_accuracy(float(KNOWN.accuracies(row)[0])), DIGITS)
 
 
 def test_lies_are_refused_and_counted_and_the_truth_is_found(tmp_path: Path) -> None:

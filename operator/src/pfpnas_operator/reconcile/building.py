@@ -12,6 +12,7 @@ from pfpnas_operator.reconcile import names
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.observed import BadManifest, ExperimentObserved, JobView, Lease
 from pfpnas_operator.reconcile.plan import JobRequest, Plan
+from pfpnas_operator.reconcile.rounding import rounded, rounded_duration
 from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
 
 
@@ -158,7 +159,7 @@ def _model(manifest: Manifest) -> Built | BuildFailed:
 def _figures(manifest: Manifest) -> SelfMeasured | BuildFailed:
     accuracy, latency = (manifest.figures[name] for name in SELF_MEASURED)
     if 0 <= accuracy <= 1 and 0 < latency < math.inf:
-        return SelfMeasured(accuracy=accuracy, latency_ms=latency)
+        return SelfMeasured(accuracy=rounded(accuracy), latency_ms=rounded_duration(latency))
     text = f"its image says accuracy {accuracy} (0 to 1 is possible) and latencyMilliseconds {latency} (above 0)"
     return BuildFailed(reason="BadFigures", message=text)
 

@@ -23,8 +23,9 @@ from pfpnas_operator.reconcile.noise import Noise
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.repeats import BLIND
+from pfpnas_operator.reconcile.rounding import rounded, rounded_latency
 from pfpnas_operator.reconcile.summary import TOP, Contender, Summary
-from pfpnas_operator.reconcile.trials import judged
+from pfpnas_operator.reconcile.trials import judged, scored
 
 REPETITIONS = (101, 102)
 """Numbers of the measurements of a finalist: unlike those of the search, so that an agent's journal has neither."""
@@ -161,7 +162,7 @@ def combined(observed: ExperimentObserved, contender: RankedTrial, again: Sequen
     return contender.model_copy(
         update={
             "metrics": metrics,
-            "score": judgement.score,
+            "score": scored(judgement),
             "feasible": judgement.feasible,
             "violation": judgement.violation,
         }
@@ -175,7 +176,10 @@ def _with_medians(
     values = [accuracy.value for accuracy in accuracies]
     values += [first.accuracy] if first.accuracy is not None else []
     price = observed.experiment.spec.target.price_per_hour
-    changed: dict[str, object] = {"latency_milliseconds": latency, "accuracy": median(values) if values else None}
+    changed: dict[str, object] = {
+        "latency_milliseconds": latency,
+        "accuracy": rounded(median(values)) if values else None,
+    }
     if values:
         changed["accuracy_skipped"] = False
         changed["accuracy_samples"] = first.accuracy_samples or accuracies[0].samples
@@ -189,7 +193,7 @@ def _median_latency(latencies: Sequence[Latency]) -> Latency:
         values = [value for value in map(of, latencies) if value is not None]
         return median(values) if values else None
 
-    return Latency.model_validate(
+    middles = Latency.model_validate(
         {
             "p50": middle(lambda latency: latency.p50),
             "p90": middle(lambda latency: latency.p90),
@@ -198,3 +202,4 @@ def _median_latency(latencies: Sequence[Latency]) -> Latency:
             "reference": middle(lambda latency: latency.reference),
         }
     )
+    return rounded_latency(middles)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import AccuracyPredictorStatus, CheckpointStatus
+from pfpnas_operator.reconcile.rounding import rounded
 
 
 def checkpoint_in(manifest: Manifest) -> CheckpointStatus | None:
@@ -17,8 +18,8 @@ def checkpoint_in(manifest: Manifest) -> CheckpointStatus | None:
         size=artifacts["checkpoint"].size,
         calibration=artifacts["calibration"],
         classes=int(figures["classes"]),
-        largest_accuracy=figures.get("largestAccuracy"),
-        smallest_accuracy=figures.get("smallestAccuracy"),
+        largest_accuracy=_rounded(figures.get("largestAccuracy")),
+        smallest_accuracy=_rounded(figures.get("smallestAccuracy")),
     )
 
 
@@ -33,10 +34,14 @@ def predictor_in(manifest: Manifest) -> AccuracyPredictorStatus | None:
         sha256=manifest.artifacts["predictor"].sha256,
         size=manifest.artifacts["predictor"].size,
         samples=int(figures["samples"]),
-        kendall_tau=figures["kendallTau"],
+        kendall_tau=rounded(figures["kendallTau"]),
         mean_absolute_error=figures["meanAbsoluteError"],
         constant_mean_absolute_error=figures["constantMeanAbsoluteError"],
     )
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else rounded(figure)
 
 
 def _uri(digest: str) -> str:

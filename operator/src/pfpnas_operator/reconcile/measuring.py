@@ -17,6 +17,7 @@ from pfpnas_api.quantities import DECIMAL
 from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.observed import ExperimentObserved, Lease, ResultView
 from pfpnas_operator.reconcile.plan import Plan
+from pfpnas_operator.reconcile.rounding import rounded_result
 from pfpnas_operator.reconcile.willing import AGENTS_REASONS, has_taker, may_go_to_another
 
 
@@ -218,7 +219,7 @@ def _answered(
         plan.delete_tasks.append(lease.entry)
     good = next((answer for answer in answers if answer.result.failure is None), None)
     if good is not None:
-        return Measured(result=good.result, agent=good.agent)
+        return Measured(result=rounded_result(good.result), agent=good.agent)
     said = next((answer for answer in answers if answer.result.failure not in AGENTS_REASONS), answers[0])
     return _refused(observed, task, plan, answer=said, attempts=attempts)
 

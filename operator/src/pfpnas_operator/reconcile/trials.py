@@ -42,6 +42,7 @@ from pfpnas_operator.reconcile.measuring import (
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.repeats import BLIND, repeat_of, wants_repeat
+from pfpnas_operator.reconcile.rounding import rounded
 from pfpnas_operator.reconcile.space import reference_metrics, static_metrics
 from pfpnas_operator.reconcile.waits import PENDING, QUEUED, Wait
 
@@ -281,12 +282,17 @@ def concluded(observed: ExperimentObserved, trial: Trial, stamp: Stamp, *, repea
         update={
             "conditions": stamp.put(trial.status.conditions, "Succeeded", TRUE, reason, message),
             "repeat": repeat,
-            "score": judgement.score,
+            "score": scored(judgement),
             "feasible": judgement.feasible,
             "violation": judgement.violation,
             "finished_at": stamp.now,
         }
     )
+
+
+def scored(judgement: Judgement) -> float | None:
+    """The score as a status holds it."""
+    return None if judgement.score is None else rounded(judgement.score)
 
 
 def failed(trial: Trial, stamp: Stamp, reason: str, message: str) -> TrialStatus:
