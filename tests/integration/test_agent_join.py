@@ -16,7 +16,8 @@ from pfpnas_operator.access.rules import agent_rules
 from pfpnas_operator.access.users import RedisUsers
 from support.agent_process import POOL, World, agent_process, eventually
 from support.certificates import Certificates, make_certificates
-from support.guarded_redis import FixedKey, GuardedRedis, free_port, guarded_redis, need_selectors
+from support.guarded_redis import FixedKey, GuardedRedis, guarded_redis, need_selectors
+from support.ports import free_port
 
 PASSWORD = "password-of-agent-lab"
 

@@ -58,8 +58,9 @@ class ArtifactServer:
             )
         deadline = time.monotonic() + DEADLINE_SECONDS
         while len(self.lines("listening")) == listened:
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(self._log.read_text())
             time.sleep(0.02)
         self._port = self.lines("listening")[-1]["addresses"][0][1]
 

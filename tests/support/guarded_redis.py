@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import redis
 from pfpnas_api.bus import connect
 from pfpnas_api.bus.connection import Client
 from pfpnas_operator.access import aclfile
+from support.ports import free_port
 from support.redis_server import RedisServer, server_binary
 
 OPERATOR_PASSWORD = "operators-own"
@@ -111,10 +111,3 @@ def guarded_redis(*, keeps_users: bool = True, options: Sequence[str] = ()) -> I
             yield server
         finally:
             server.kill()
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

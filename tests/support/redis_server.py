@@ -1,7 +1,6 @@
 """A real Redis server for tests: on a free loopback port, ended by its process id."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from support.ports import free_port
 
 START_SECONDS = 20.0
 """Longest wait for a server to answer: two cores may be busy with other tests."""
@@ -104,7 +105,7 @@ def server_binary() -> str:
 
 def _started(port: int, folder: Path, *, persist: bool) -> RedisServer:
     for attempt in range(START_TRIES):
-        server = RedisServer(port or _free_port(), folder, persist=persist)
+        server = RedisServer(port or free_port(), folder, persist=persist)
         try:
             server.start()
         except RuntimeError:
@@ -113,9 +114,3 @@ def _started(port: int, folder: Path, *, persist: bool) -> RedisServer:
         else:
             return server
     raise AssertionError("unreachable: the last try raises")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

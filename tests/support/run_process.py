@@ -150,7 +150,11 @@ class Place:
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+                process.wait()
 
     def assert_whole(self, *, trials: int) -> None:
         """Every trial of the budget was measured in the end, and is counted once."""

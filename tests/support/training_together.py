@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_JOB
+from support.ports import free_port
 from support.training_process import DEADLINE_SECONDS
 
 SHUTDOWN_SECONDS = 65.0
@@ -24,9 +23,6 @@ LISTENING = "0A"
 """State of a socket in /proc/net/tcp."""
 
 PRETRAIN = ("-m", "pfpnas_workloads", "pretrain")
-
-PORTS = range(15_000, 30_000)
-"""Below those that the system gives to outgoing connections: one of another test may take such a one at any time."""
 
 
 class Together:
@@ -50,7 +46,7 @@ class Together:
 
     def start_first(self, port: int | None = None) -> None:
         """The pod with rank 0 alone, on a port that was free a moment ago unless one is given."""
-        self.port, self.logs, self.pods = port or _free_port(), [], []
+        self.port, self.logs, self.pods = port or free_port(), [], []
         self._start(0)
 
     def _start(self, index: int) -> None:
@@ -165,11 +161,3 @@ def _sockets(pid: int) -> set[str]:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             found.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
     return found
-
-
-def _free_port() -> int:
-    while True:
-        port = random.SystemRandom().choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            return port

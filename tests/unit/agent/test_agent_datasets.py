@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -235,9 +236,9 @@ def test_processes_that_want_the_same_images_make_them_once(tmp_path: Path, tree
         "prepare('f', dataset, cache, progress=lambda done, total: print(done))"
     )
     command = [sys.executable, "-c", program, json.dumps(tree), str(tmp_path / "cache")]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    told = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
-    assert [process.returncode for process in running] == [0, 0, 0]
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(subprocess.check_output, command, timeout=120) for _ in range(3)]
+    told = [int(line) for process in running for line in process.result().split()]
     assert sorted(told) == list(range(1, 41))
 
 
