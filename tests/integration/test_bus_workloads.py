@@ -189,10 +189,9 @@ def test_pushing_what_is_not_in_the_store_says_so(redis_client: redis.Redis, tmp
         WorkloadBus(redis_client).push("p", ArtifactRef(sha256="b" * 64, size=3), FolderStore(tmp_path))
 
 
-def test_a_gone_owner_leaves_no_keys(operator: OperatorBus, tuner: TunerBus, redis_client: redis.Redis) -> None:
+def test_a_gone_experiment_leaves_no_stream(operator: OperatorBus, tuner: TunerBus, redis_client: redis.Redis) -> None:
     operator.ensure_experiment(EXPERIMENT)
     operator.append_log(EXPERIMENT, [make_ask(1)])
     tuner.suggest(Suggestion(index=0))
-    WorkloadBus(redis_client).report("j1", Progress(stage="Tune"))
-    operator.forget(experiment=EXPERIMENT, job="j1")
+    operator.forget(experiment=EXPERIMENT)
     assert redis_client.keys() == []

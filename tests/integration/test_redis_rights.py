@@ -82,7 +82,7 @@ def use_operator_bus(bus: OperatorBus) -> set[str]:
     bus.progress(f"{UID}-tune")
     bus.progresses([f"{UID}-tune"])
     bus.wait_for_bell(after="0", block_milliseconds=1, pool=POOL)
-    bus.forget(experiment=UID, job=f"{UID}-tune")
+    bus.forget(experiment=UID)
     return {
         *("ensure_pool", "ensure_experiment", "publish_task", "publish_build", "append_log", "tasks", "delete_task"),
         *("builds", "delete_build", "agents", "results", "delete_result", "log_length", "log", "suggestions"),

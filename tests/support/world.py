@@ -98,6 +98,7 @@ class World:
         )
         self.executor = Executor(
             record=Folder(self),
+            write_supernet=Folder(self).write_supernet,
             records=self.records,
             jobs=Processes(self),
             store=parts,

@@ -20,6 +20,11 @@ ENV_REDIS = "PFPNAS_REDIS_URL"
 ENV_ARTIFACTS = "PFPNAS_ARTIFACTS"
 ENV_ARTIFACTS_TOKEN = "PFPNAS_ARTIFACTS_TOKEN"
 
+KEY_REDIS = "redis-url"
+KEY_TOKEN = "artifacts-token"
+KEY_ADDRESS = "artifacts-address"
+"""What the Secret of an owner's Jobs holds."""
+
 EXIT_DONE = 0
 EXIT_BAD_INPUT = 42
 """The document, the data or the architecture is at fault: another attempt would end the same way."""
@@ -27,6 +32,11 @@ EXIT_RETRY = 75
 """Interrupted, or something else is at fault; another attempt goes on from the last checkpoint."""
 
 Uid = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$")]
+
+
+def secret_name(owner: str, *, kind: Literal["Supernet", "NASExperiment"]) -> str:
+    """Name of the Secret by which an owner's Jobs reach Redis and the store; it lies in their namespace."""
+    return f"{owner}-{'sn' if kind == 'Supernet' else 'nas'}-pfpnas"
 
 
 class PretrainJob(Model):

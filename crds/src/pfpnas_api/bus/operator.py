@@ -187,12 +187,9 @@ class OperatorBus:
         )
         return {job: progress for job, progress in read if progress is not None}
 
-    def forget(self, *, experiment: str | None = None, job: str | None = None) -> None:
-        """Remove the keys of an owner that is gone."""
-        if experiment is not None:
-            self._client.delete(keys.builds(experiment), keys.log(experiment), keys.suggestions(experiment))
-        if job is not None:
-            self._client.delete(keys.progress(job))
+    def forget(self, *, experiment: str) -> None:
+        """Remove the streams of an experiment that is gone."""
+        self._client.delete(keys.builds(experiment), keys.log(experiment), keys.suggestions(experiment))
 
     def wait_for_bell(self, *, after: str, block_milliseconds: int, pool: str | None = None) -> tuple[str, list[Bell]]:
         """Block until a workload rings, an agent of the pool has an answer lying there, or for so long.

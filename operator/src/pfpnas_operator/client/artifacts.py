@@ -9,6 +9,7 @@ from kubernetes import client
 
 from pfpnas_api.artifacts import ArtifactStore, open_store
 from pfpnas_api.artifacts.http import HttpStore
+from pfpnas_api.jobs import KEY_ADDRESS, KEY_TOKEN, secret_name
 from pfpnas_operator.client.cluster import TIMEOUT, Cluster, ClusterError, NotThere, asking
 from pfpnas_operator.client.forward import dial_pod, forwarded_pool, ready_pod
 
@@ -17,8 +18,6 @@ PATIENCE_SECONDS: Final = 15.0
 
 SERVICE: Final = "pfpnas-artifacts"
 """Of the store, where an owner's Secret doesn't say its address."""
-
-_TOKEN, _ADDRESS = "artifacts-token", "artifacts-address"
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,14 @@ def read_access(cluster: Cluster, namespace: str, *, experiment: str) -> Access:
     Raises:
         ClusterError: it isn't there, or may not be read.
     """
-    name = f"{experiment}-nas-pfpnas"
+    name = secret_name(experiment, kind="NASExperiment")
     try:
         with asking(cluster, f"read Secret {namespace}/{name}, which holds the token of the artifact store"):
             secret = client.CoreV1Api(cluster.api).read_namespaced_secret(name, namespace, _request_timeout=TIMEOUT)
     except NotThere as e:
         raise ClusterError(f"Secret {namespace}/{name} isn't there: does the operator run? It makes it anew") from e
     data = {key: b64decode(value).decode() for key, value in (secret.data or {}).items()}
-    return Access(token=data.get(_TOKEN), address=data.get(_ADDRESS))
+    return Access(token=data.get(KEY_TOKEN), address=data.get(KEY_ADDRESS))
 
 
 def reach_store(cluster: Cluster, access: Access, *, operator_namespace: str) -> ArtifactStore:

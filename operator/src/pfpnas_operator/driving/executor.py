@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pfpnas_api.artifacts import ArtifactStore
 from pfpnas_api.bus import OperatorBus, Received, WorkloadBus
-from pfpnas_api.kinds import NASExperimentStatus, SupernetStatus, Trial
+from pfpnas_api.kinds import NASExperimentStatus, Supernet, SupernetStatus, Trial
 from pfpnas_operator.driving.chunks import drop_finished, push_wanted
 from pfpnas_operator.driving.observer import Observer
 from pfpnas_operator.driving.protocols import Jobs, Record
@@ -26,6 +26,8 @@ class Executor:
     blobs: WorkloadBus
     observer: Observer
     announce: Callable[[Event], None]
+    write_supernet: Callable[[Supernet], None] | None = None
+    """Where the plans of a Supernet are carried out too: in a cluster its own keeper does that."""
 
     def carry_out(self, plan: Plan, *, now: datetime) -> None:
         """Everything the plan asks for."""
@@ -58,8 +60,9 @@ class Executor:
                 finished.append(trial)
         if isinstance(plan.status, SupernetStatus):
             assert self.records.supernet is not None
+            assert self.write_supernet is not None
             supernet = self.records.supernet.model_copy(update={"status": plan.status})
-            self.record.write_supernet(supernet)
+            self.write_supernet(supernet)
             self.records.supernet = supernet
         elif isinstance(plan.status, NASExperimentStatus):
             experiment = self.records.experiment.model_copy(update={"status": plan.status})

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pfpnas_api.jobs import Manifest
-from pfpnas_api.kinds import NASExperiment, Supernet, Trial
+from pfpnas_api.kinds import NASExperiment, Trial
 from pfpnas_operator.reconcile import BadManifest, JobRequest, JobView
 
 
@@ -49,9 +49,6 @@ class Record(Protocol):
 
     def write_trials(self, trials: Sequence[Trial]) -> Iterable[Trial]:
         """Trials whose status changed, in their order; one that is gone is left out."""
-
-    def write_supernet(self, supernet: Supernet) -> None:
-        """A Supernet whose status changed."""
 
     def write_experiment(self, experiment: NASExperiment) -> None:
         """An experiment whose status changed."""

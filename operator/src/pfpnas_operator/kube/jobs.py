@@ -5,7 +5,15 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from pfpnas_api.jobs import ENV_ARTIFACTS, ENV_ARTIFACTS_TOKEN, ENV_JOB, ENV_REDIS, EXIT_BAD_INPUT
+from pfpnas_api.jobs import (
+    ENV_ARTIFACTS,
+    ENV_ARTIFACTS_TOKEN,
+    ENV_JOB,
+    ENV_REDIS,
+    EXIT_BAD_INPUT,
+    KEY_REDIS,
+    KEY_TOKEN,
+)
 from pfpnas_api.kinds.pods import PodTemplate, ResourceRequirements, Toleration
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.config import Config
@@ -13,9 +21,6 @@ from pfpnas_operator.kube.owners import ANNOTATION_JOB, ANNOTATION_MADE_OF, LABE
 from pfpnas_operator.reconcile import JobRequest
 
 CONTAINER: Final = "main"
-KEY_REDIS: Final = "redis-url"
-KEY_TOKEN: Final = "artifacts-token"
-KEY_ADDRESS: Final = "artifacts-address"
 GPU: Final = "nvidia.com/gpu"
 MASTER_PORT: Final = 29400
 

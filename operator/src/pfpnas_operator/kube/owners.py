@@ -1,8 +1,9 @@
 """Whose children are built: what a Supernet and a NASExperiment have in common for that."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from pfpnas_api.jobs import secret_name
 from pfpnas_api.kinds import API_VERSION, NASExperiment, Supernet
 from pfpnas_api.kinds.pods import PodTemplate
 
@@ -31,7 +32,7 @@ class Owner:
         workers: Pods that train together, or that serve builds.
     """
 
-    kind: str
+    kind: Literal["Supernet", "NASExperiment"]
     namespace: str
     name: str
     uid: str
@@ -56,7 +57,7 @@ class Owner:
     @property
     def secret(self) -> str:
         """Name of the Secret that its pods get."""
-        return f"{self.name}-{'sn' if self.kind == 'Supernet' else 'nas'}-pfpnas"
+        return secret_name(self.name, kind=self.kind)
 
     @property
     def reference(self) -> dict[str, Any]:

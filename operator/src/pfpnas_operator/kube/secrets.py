@@ -1,7 +1,7 @@
 """The Secret of an owner's pods: one Redis user, one artifact token; written, and never read back."""
 
+from pfpnas_api.jobs import KEY_ADDRESS, KEY_REDIS, KEY_TOKEN
 from pfpnas_operator.kube.api import Object
-from pfpnas_operator.kube.jobs import KEY_ADDRESS, KEY_REDIS, KEY_TOKEN
 from pfpnas_operator.kube.owners import Owner
 
 

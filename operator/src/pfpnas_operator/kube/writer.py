@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfpnas_api.kinds import API_VERSION, NASExperiment, Supernet, Trial
-from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, TRIALS, Api, Exists, Place
+from pfpnas_operator.kube.api import EXPERIMENTS, TRIALS, Api, Exists, Place
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.patches import status_patch
 from pfpnas_operator.kube.together import together
@@ -67,10 +67,6 @@ class ApiRecord:
             if trial.finished:
                 self.trials.statuses.pop(trial.metadata.name, None)
             yield trial
-
-    def write_supernet(self, supernet: Supernet) -> None:
-        """Write a Supernet's status."""
-        self.own.write(self.api, SUPERNETS, supernet)
 
     def write_experiment(self, experiment: NASExperiment) -> None:
         """Write an experiment's status."""

@@ -130,6 +130,7 @@ class _Run:
         self.observer = Observer(records=records, manifests=StoredManifests(store), jobs=processes, bus=self.bus)
         self.executor = Executor(
             record=setting.folder,
+            write_supernet=setting.folder.write_supernet,
             records=records,
             jobs=processes,
             store=store,
