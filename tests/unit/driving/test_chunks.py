@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pfpnas_api.artifacts import ArtifactMissing
 from pfpnas_api.bus import Queued
 from pfpnas_api.kinds import ArtifactRef, Finalist, RankedTrial, TrialMetrics
 from pfpnas_operator.driving import Records
@@ -23,8 +24,11 @@ class Chunks:
         self._queued = [(Queued("1-0", b"", "Waiting"), measure_task(experiment, model, REFERENCE)) for model in asked]
         self.pushed: list[ArtifactRef] = []
         self.deleted: list[ArtifactRef] = []
+        self.lost: list[ArtifactRef] = []
 
     def push(self, pool: str, model: ArtifactRef, store: Any) -> None:
+        if model in self.lost:
+            raise ArtifactMissing(f"no artifact {model.sha256}")
         self.pushed.append(model)
 
     def tasks(self, pool: str) -> list[Any]:
@@ -85,3 +89,10 @@ def test_what_a_task_names_is_pushed_before_it_once(missed: tuple[ArtifactRef, .
     push_wanted(Plan(tasks=tasks, push=list(missed)), redis, redis, pool="dev")
     wanted = {ref.sha256 for ref in (*missed, REFERENCE, artifact("model 0"), artifact("model 1"))}
     assert sorted(ref.sha256 for ref in redis.pushed) == sorted(wanted)
+
+
+def test_a_candidate_that_the_store_has_lost_keeps_none_of_the_others_from_their_agents() -> None:
+    redis: Any = Chunks()
+    redis.lost = [artifact("model 0")]
+    push_wanted(Plan(push=[artifact("model 0"), artifact("model 1")]), redis, redis, pool="dev")
+    assert redis.pushed == [artifact("model 1")]

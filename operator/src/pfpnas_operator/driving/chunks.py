@@ -4,8 +4,9 @@ Redis holds what is under way, not what a search ever built: a thousand candidat
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
-from pfpnas_api.artifacts import ArtifactStore
+from pfpnas_api.artifacts import ArtifactMissing, ArtifactStore
 from pfpnas_api.bus import OperatorBus, WorkloadBus
 from pfpnas_api.kinds import ArtifactRef, NASExperimentStatus, Trial
 from pfpnas_operator.driving.records import Records
@@ -16,14 +17,17 @@ from pfpnas_operator.reconcile.measuring import artifacts_of
 def push_wanted(plan: Plan, blobs: WorkloadBus, store: ArtifactStore, *, pool: str) -> None:
     """Put there what agents miss, and what the plan's tasks name: a finalist's chunks went when it was first measured.
 
+    Of what the store has lost an agent says BlobMissing, until its trial is given up; the others go on.
+
     Raises:
-        ArtifactError: the store hasn't got it, or is away.
+        ArtifactError: the store is away.
         RedisError: Redis is away, or full.
     """
     named = {artifact.sha256: artifact for artifact in plan.push}
     named |= {artifact.sha256: artifact for task in plan.tasks for artifact in artifacts_of(task)}
     for artifact in named.values():
-        blobs.push(pool, artifact, store)
+        with suppress(ArtifactMissing):
+            blobs.push(pool, artifact, store)
 
 
 def drop_finished(plan: Plan, finished: Sequence[Trial], records: Records, bus: OperatorBus) -> None:
