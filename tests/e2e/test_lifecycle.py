@@ -29,15 +29,6 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
     lab.wait("nas", "paused", "Suspended", status="False")
 
 
-def test_a_raised_budget_takes_a_search_up_again_after_its_end(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("more", of=tiny, pool="bench", trials=2))
-    lab.wait("nas", "more", "Succeeded")
-
-    lab.patch("nas", "more", {"budget": {"maxTrials": 4, "parallelTrials": 4}})
-    lab.until("two more trials", lambda: succeeded(lab, "more") == 4)
-    lab.wait("nas", "more", "Succeeded")
-
-
 LOG = """
 import sys
 from pfpnas_api.bus import OperatorBus, connect
@@ -73,30 +64,39 @@ def front_of(trials: list[Document]) -> set[str]:
     return {name for name, point in points.items() if not beaten(point)}
 
 
-def test_trials_by_hand_are_measured_ranked_with_the_others_and_told_to_the_tuner(lab: Lab, tiny: str) -> None:
+@pytest.fixture(scope="module")
+def by_hand(lab: Lab, tiny: str) -> dict[str, str]:
+    """Trials that were added to the search `guided` after its end, and their architectures; it has ended again."""
     in_time = {"constraints": [{"metric": "Latency", "max": "10s"}]}
     lab.apply(experiment("guided", of=tiny, pool="bench", trials=2, objective=in_time))
     lab.wait("nas", "guided", "Succeeded")
-    artifacts = {one["status"]["artifact"]["sha256"] for one in lab.trials("guided")}
-    by_hand = {f"my-idea-{n}": text for n, text in enumerate(not_searched(lab, "guided", count=2))}
-
-    lab.apply(*(trial(name, of="guided", architecture=text) for name, text in by_hand.items()))
-    for name in by_hand:
+    wanted = {f"my-idea-{n}": text for n, text in enumerate(not_searched(lab, "guided", count=2))}
+    lab.apply(*(trial(name, of="guided", architecture=text) for name, text in wanted.items()))
+    for name in wanted:
         lab.wait("nt", name, "Succeeded")
     lab.until("they are counted", lambda: succeeded(lab, "guided") == 4)
     lab.wait("nas", "guided", "Succeeded")
+    return wanted
 
-    for name in by_hand:
-        mine = lab.get("nt", name)
-        assert mine["metadata"]["ownerReferences"][0]["name"] == "guided"
-        assert mine["status"]["artifact"]["sha256"] not in artifacts
+
+def test_trials_by_hand_are_measured_and_ranked_with_the_others(lab: Lab, by_hand: dict[str, str]) -> None:
     status, trials = lab.get("nas", "guided")["status"], lab.trials("guided")
     assert {point["trial"] for point in status["front"]} == front_of(trials)
     scores = {one["metadata"]["name"]: one["status"]["score"] for one in trials}
     assert scores[status["best"]["trial"]] == max(scores.values())
+    mine = [one for one in trials if one["metadata"]["name"] in by_hand]
+    assert [one["metadata"]["ownerReferences"][0]["name"] for one in mine] == ["guided", "guided"]
+    digests = {one["status"]["artifact"]["sha256"] for one in trials}
+    assert len(digests) == len(trials), "each is a model of its own"
 
-    lab.patch("nas", "guided", {"budget": {"maxTrials": 3}})
-    lab.until("another trial", lambda: succeeded(lab, "guided") == 5)
+
+def test_a_raised_budget_takes_a_search_up_again_and_its_tuner_knows_all_trials(
+    lab: Lab, by_hand: dict[str, str]
+) -> None:
+    lab.patch("nas", "guided", {"budget": {"maxTrials": 4, "parallelTrials": 4}})
+    lab.until("two more trials", lambda: succeeded(lab, "guided") == 6)
+    lab.wait("nas", "guided", "Succeeded")
+
     entries = json.loads(lab.release.in_operator(LOG, lab.get("nas", "guided")["metadata"]["uid"]))
     told = {one["architecture"] for one in entries if one["event"] == "Finished" and one["index"] is None}
     assert told == set(by_hand.values())
