@@ -106,6 +106,19 @@ def test_a_tuner_that_waits_in_mid_search_holds_up_no_trial() -> None:
     assert said(idle, "Searching") == ("False", "Queued")
 
 
+@pytest.mark.parametrize(
+    ("job", "reason"), [({"state": "Queued"}, "Queued"), ({"reason": "Unschedulable"}, "Unschedulable")]
+)
+def test_a_reference_that_no_worker_builds_yet_waits_for_what_the_worker_waits_for(
+    job: dict[str, Any], reason: str
+) -> None:
+    early = make_experiment(reference=None, started_at=None)
+    jobs = own_jobs(make_experiment()) | {WORKER: make_job(WORKER, **{"state": "Pending", **job})}
+    assert said(decide(early, jobs=jobs), "Searching") == ("False", reason)
+    starting = own_jobs(make_experiment()) | {WORKER: make_job(WORKER, "Pending")}
+    assert said(decide(early, jobs=starting), "Searching") == ("False", "BuildingReference")
+
+
 def test_an_evicted_tuner_is_no_death_and_is_made_again_after_a_pause() -> None:
     def after(count: int, age: float) -> Plan:
         evicted = make_job(TUNE, "Failed", infrastructure=True, message="Evicted", age=age)

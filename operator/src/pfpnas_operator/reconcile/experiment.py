@@ -148,7 +148,7 @@ def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> N
     kept = keep_jobs(cycle, supernet, checkpoint)
     fault = kept.fault
     if cycle.status.reference is None and not measures_itself(cycle.status):
-        fault = fault or build_reference(cycle, supernet, checkpoint)
+        fault = fault or build_reference(cycle, supernet, checkpoint, worker=kept.worker)
         hold_trials(cycle, Wait(reason="BuildingReference", message="the search has not begun yet"))
         return fail(cycle, fault, cycle.observed.active) if fault else None
     if cycle.status.started_at is None and kept.wait is not None:

@@ -22,7 +22,7 @@ from pfpnas_operator.reconcile.observed import ExperimentObserved, JobView
 from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
 from pfpnas_operator.reconcile.trials import measures_itself
-from pfpnas_operator.reconcile.waits import Wait, interrupted, remove, retry, wait_of
+from pfpnas_operator.reconcile.waits import PENDING, Wait, interrupted, remove, retry, wait_of
 from pfpnas_operator.reconcile.willing import refusing, said_of
 
 REFERENCE = "reference"
@@ -67,8 +67,17 @@ def see_agents(cycle: Cycle) -> None:
         cycle.put("AgentsAvailable", FALSE, "NoHeartbeat", text)
 
 
-def build_reference(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> Fault | None:
-    """One step of the reference model's build; `status.reference` is set once it is there."""
+def build_reference(
+    cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus, *, worker: Wait | None
+) -> Fault | None:
+    """One step of the reference model's build; `status.reference` is set once it is there.
+
+    Args:
+        cycle: Of the experiment.
+        supernet: Its Supernet.
+        checkpoint: Of the Supernet.
+        worker: Why the workers' pods don't run yet, if so: nobody builds meanwhile.
+    """
     smallest = supernet.space().minimum().id
     request, status = build_request(cycle.experiment, checkpoint, smallest), cycle.status
     tries = Tries(attempts=status.attempts.get(REFERENCE, 0), interruptions=status.interruptions.get(REFERENCE, 0))
@@ -78,7 +87,9 @@ def build_reference(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStat
     if isinstance(outcome, Building):
         cycle.attempt(REFERENCE, outcome.tries.attempts)
         cycle.interruption(REFERENCE, outcome.tries.interruptions)
-        wait_with(cycle, outcome.wait or Wait(reason="BuildingReference", message="the reference model is being built"))
+        stopped = worker if worker is not None and worker.reason != PENDING else None
+        building = Wait(reason="BuildingReference", message="the reference model is being built")
+        wait_with(cycle, outcome.wait or stopped or building)
         return None
     fault = _nothing_to_relate_to(cycle) if isinstance(outcome, SelfMeasured) else None
     if fault is None:
