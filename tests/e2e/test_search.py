@@ -47,12 +47,12 @@ def assert_least(pods: list[Document], *, secret: str) -> None:
 
 
 def test_a_search_by_pods_ends_with_a_model_that_its_user_fetches(lab: Lab, tiny: str, tmp_path: Path) -> None:
-    lab.apply(experiment("by-pods", of=tiny, pool="bench", trials=4, trialTemplate={"mode": "Pod"}))
+    lab.apply(experiment("by-pods", of=tiny, pool="bench", trials=3, trialTemplate={"mode": "Pod"}))
     assert_least(watched(lab, "by-pods", {"tune", "trial"}), secret="by-pods-nas-pfpnas")
     lab.wait("nas", "by-pods", "Succeeded", seconds=400)
 
     status = lab.get("nas", "by-pods")["status"]
-    assert status["trials"]["succeeded"] == 4
+    assert status["trials"]["succeeded"] == 3
     assert {trial["status"]["feasible"] for trial in lab.trials("by-pods")} == {True}
     assert len(json.dumps(status)) < 64 * 1024
     lab.kubectl("wait", "--for=condition=Succeeded", "nas/by-pods", "--timeout=5s")
