@@ -73,3 +73,9 @@ def test_jobs_that_wait_are_asked_for_again() -> None:
     jobs = Jobs()
     carry_out(Plan(create_jobs=[job_request("trial")], waiting_jobs=[job_request("pretrain")]), jobs, Road())
     assert jobs.asked == ["net-trial", "net-pretrain"]
+
+
+def test_a_job_that_goes_is_not_made_again_at_once() -> None:
+    jobs = Jobs()
+    carry_out(Plan(waiting_jobs=[job_request("pretrain")], delete_jobs=["net-pretrain"]), jobs, Road())
+    assert jobs.asked == []

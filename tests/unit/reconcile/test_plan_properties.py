@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.kinds import NASExperiment, Trial
+from pfpnas_api.kinds import Accuracy, Evaluation, NASExperiment, Trial
 from pfpnas_operator.documents import dump
 from pfpnas_operator.reconcile import ExperimentObserved, LogView, Plan, reconcile_experiment
 from pfpnas_operator.reconcile.summary import FRONT_SHOWN, Summary
 from support.reconcile_builders import (
     NOW,
+    SPACE,
+    condition,
     experiment_status,
     make_answer,
     make_experiment,
+    make_finalist,
     make_job,
     make_lease,
     make_metrics,
@@ -120,6 +123,53 @@ def test_a_plan_that_was_carried_out_is_not_repeated(mode: str) -> None:
 
 def make_pending(name: str) -> Any:
     return make_job(name, "Pending")
+
+
+def with_builds(*, over: bool, suspend: bool) -> ExperimentObserved:
+    """One that builds by Jobs of their own: new trials and one that is measured, or (`over`) what baselines lack."""
+    best = make_trial(5, "Succeeded")
+    known: Any = {"accuracy": Accuracy(value=0.8, samples=300)}
+    rows = (
+        Evaluation(name="best", architecture=best.spec.architecture, **known),
+        Evaluation(name="largest", architecture=SPACE.maximum().id),
+        Evaluation(name="smallest", architecture=SPACE.minimum().id, **known),
+        Evaluation(name="untrained", architecture=best.spec.architecture),
+        Evaluation(name="rawPixels", **known),
+    )
+    finale = {
+        "search_finished_at": NOW,
+        "conditions": (condition("Searching", "BudgetSpent", status="False"),),
+        "finalists": (make_finalist(best),),
+        "evaluations": rows,
+    }
+    experiment = make_experiment(mode="Pod", budget={"maxTrials": 1 if over else 6}, **(finale if over else {}))
+    wish = experiment.spec.model_copy(update={"suspend": suspend})
+    trials = [] if over else [make_trial(0), make_trial(1), make_trial(2, "Built")]
+    return observe(experiment.model_copy(update={"spec": wish}), best, *trials)
+
+
+def refused_input(observed: ExperimentObserved) -> dict[str, Any]:
+    """What is seen when the experiment is at fault: agents do not know its dataset."""
+    task = task_id_of(observed.experiment, make_trial(2, "Built"))
+    return {"tasks": {task: make_lease(entry="2-0")}, "results": {task: (make_answer(task, failure="UnknownDataset"),)}}
+
+
+@pytest.mark.parametrize("waits", ["Queued", "Unschedulable", "JobRefused", ""])
+@pytest.mark.parametrize("over", [False, True])
+@pytest.mark.parametrize("why", ["nothing", "suspended", "failed"])
+def test_what_a_plan_deletes_it_does_not_make_again(why: str, over: bool, waits: str) -> None:
+    first = reconcile_experiment(with_builds(over=over, suspend=False), NOW)
+    builds = [job.name for job in first.create_jobs if job.workload == "trial"]
+    assert builds
+    observed = with_builds(over=over, suspend=why == "suspended")
+    state = "Queued" if waits == "Queued" else "Pending"
+    jobs = {name: make_job(name, state, reason="" if waits == "Queued" else waits) for name in builds}
+    seen: dict[str, Any] = refused_input(observed) if why == "failed" and not over else {}
+    plan = reconcile_experiment(replace(observed, jobs={**observed.jobs, **jobs}, **seen), NOW)
+    again = {job.name for job in plan.waiting_jobs}
+    assert not again & set(plan.delete_jobs)
+    goes = why == "suspended" or bool(seen)
+    assert (again, set(builds) <= set(plan.delete_jobs)) == (set() if goes else set(builds), goes)
 
 
 def test_what_was_seen_is_left_as_it_was() -> None:

@@ -39,7 +39,7 @@ class Executor:
         # Before the road, which may be away: a dead Job that stays would be counted as another death.
         try:
             self.jobs.delete(plan.delete_jobs)
-            self.jobs.create_all([*plan.create_jobs, *plan.waiting_jobs], now=now)
+            self.jobs.create_all(plan.jobs_to_make(), now=now)
         finally:
             # What is built already is measured, whatever becomes of the Jobs.
             self._road(plan, now)

@@ -127,7 +127,7 @@ class SupernetKeeper(Keeper):
         for uid in plan.forget:
             self.parts.store.delete_ref(uid)
         jobs.delete(plan.delete_jobs)
-        jobs.create_all([*plan.create_jobs, *plan.waiting_jobs], now=now)
+        jobs.create_all(plan.jobs_to_make(), now=now)
         return self._pause(supernet, moved=plan.status is not None)
 
     def _pause(self, supernet: Supernet, *, moved: bool) -> float:

@@ -206,7 +206,7 @@ def rest(cycle: Cycle, active: Iterable[Trial], *, why: str = "the experiment ha
         cycle.finish(withdraw(cycle, trial, why))
     count(cycle, ())
     plan = cycle.plan
-    for planned in (plan.create_jobs, plan.builds, plan.tasks, plan.push):
+    for planned in (plan.create_jobs, plan.waiting_jobs, plan.builds, plan.tasks, plan.push):
         planned.clear()
     for wanted in (plan.wanted_jobs, plan.wanted_builds, plan.wanted_tasks):
         wanted.clear()

@@ -70,6 +70,10 @@ class Plan:
     """Answers that can't be ones to their task, or to a task that was never issued: forgotten as `delete_results`."""
     events: list[Event] = field(default_factory=list)
 
+    def jobs_to_make(self) -> list[JobRequest]:
+        """Those to create, and those that wait; what this plan deletes is not made again by it."""
+        return [*self.create_jobs, *(job for job in self.waiting_jobs if job.name not in self.delete_jobs)]
+
     def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:
         """Add an event."""
         kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"

@@ -88,7 +88,7 @@ def _start_nothing(cycle: Cycle) -> None:
     Chunks that an agent missed are pushed all the same: its answer has cost an attempt, and the next agent needs them.
     """
     plan, observed = cycle.plan, cycle.observed
-    for planned in (plan.create_jobs, plan.builds, plan.tasks):
+    for planned in (plan.create_jobs, plan.waiting_jobs, plan.builds, plan.tasks):
         planned.clear()
     for wanted in (plan.wanted_jobs, plan.wanted_builds):
         wanted.clear()
