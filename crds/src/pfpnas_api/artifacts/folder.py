@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pfpnas_api.artifacts.base import (
+    ArtifactDamaged,
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
@@ -28,6 +29,10 @@ class FolderStore(ArtifactStore):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def __str__(self) -> str:
+        """Its path."""
+        return str(self.root)
 
     def path(self, digest: str) -> Path:
         """Where an artifact lies.
@@ -55,16 +60,33 @@ class FolderStore(ArtifactStore):
         return True
 
     def get(self, digest: str) -> bytes:  # noqa: D102
+        content = self._read(digest)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ArtifactDamaged(f"artifact {digest} is damaged: delete {self.path(digest)} and run again")
+        return content
+
+    def _size(self, digest: str) -> int | None:
         path = self.path(digest)
         try:
-            content = path.read_bytes()
+            return path.stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise ArtifactError(f"can't read {path}: {e.strerror or e}") from e
+
+    def _range(self, digest: str, start: int, end: int) -> bytes:
+        return self._read(digest, start=start, length=end - start)
+
+    def _read(self, digest: str, *, start: int = 0, length: int = -1) -> bytes:
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(length)
         except FileNotFoundError as e:
             raise ArtifactMissing(f"no artifact {digest} in {self.root}") from e
         except OSError as e:
             raise ArtifactError(f"can't read {path}: {e.strerror or e}") from e
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise ArtifactError(f"artifact {digest} is damaged: delete {path} and run again")
-        return content
 
     def has(self, digest: str) -> bool:  # noqa: D102
         return self.path(digest).exists()
@@ -117,9 +139,10 @@ class FolderStore(ArtifactStore):
         Raises:
             ArtifactError: the folder can't be read.
         """
-        for file in _names(self.root / "refs"):
-            name = file.removesuffix(".json")
-            if name != file and name.startswith(prefix) and is_ref_name(name):
+        files = (file for file in _names(self.root / "refs") if file.endswith(".json"))
+        # Sorted again: of the files `a.json` comes after `a.checkpoint.json`, of the names `a` before `a.checkpoint`.
+        for name in sorted(file.removesuffix(".json") for file in files):
+            if name.startswith(prefix) and is_ref_name(name):
                 yield name
 
 
