@@ -1,13 +1,15 @@
 """Builds, the tuner's log, progress, bells and chunks, on a real server."""
 
+import hashlib
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import redis
 
-from pfpnas_api.artifacts import ArtifactMissing, FolderStore
-from pfpnas_api.bus import AgentBus, OperatorBus, TunerBus, WorkerBus, WorkloadBus, keys
+from pfpnas_api.artifacts import ArtifactDamaged, ArtifactMissing, FolderStore
+from pfpnas_api.bus import AgentBus, OperatorBus, TunerBus, WorkerBus, WorkloadBus, keys, workload
 from pfpnas_api.bus.connection import FIELD
 from pfpnas_api.bus.workload import BLOB_EXPIRY_SECONDS
 from pfpnas_api.kinds import ArtifactRef
@@ -187,6 +189,34 @@ def test_a_second_push_renews_and_repairs(redis_client: redis.Redis, tmp_path: P
 def test_pushing_what_is_not_in_the_store_says_so(redis_client: redis.Redis, tmp_path: Path) -> None:
     with pytest.raises(ArtifactMissing):
         WorkloadBus(redis_client).push("p", ArtifactRef(sha256="b" * 64, size=3), FolderStore(tmp_path))
+
+
+def test_a_large_artifact_is_never_in_memory_as_a_whole(
+    redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload, "READ_BYTES", 2 * CHUNK_BYTES)
+    store = FolderStore(tmp_path)
+    artifact = store.put(os.urandom(24 * CHUNK_BYTES + 5))
+    tracemalloc.start()
+    try:
+        WorkloadBus(redis_client).push("p", artifact, store)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 12 * CHUNK_BYTES
+    agent = AgentBus(redis_client, pool="p", agent="a")
+    assert hashlib.sha256(agent.fetch(ModelRef.of(artifact))).hexdigest() == artifact.sha256
+
+
+@pytest.mark.parametrize("damaged", [b"short", b"x" * (CHUNK_BYTES + 1)])
+def test_nothing_stays_of_a_damaged_artifact(redis_client: redis.Redis, tmp_path: Path, damaged: bytes) -> None:
+    store = FolderStore(tmp_path)
+    artifact = store.put(os.urandom(CHUNK_BYTES + 1))
+    redis_client.set(keys.blob("p", artifact.sha256, 1), b"y")  # of an earlier push, whose first chunk is gone
+    store.path(artifact.sha256).write_bytes(damaged)
+    with pytest.raises(ArtifactDamaged):
+        WorkloadBus(redis_client).push("p", artifact, store)
+    assert redis_client.keys() == []
 
 
 def test_a_gone_experiment_leaves_no_stream(operator: OperatorBus, tuner: TunerBus, redis_client: redis.Redis) -> None:

@@ -11,7 +11,15 @@ import pytest
 import s3fs
 from redis import Redis
 
-from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, ArtifactStore, RefUnreadable, objects, open_store
+from pfpnas_api.artifacts import (
+    ArtifactDamaged,
+    ArtifactError,
+    ArtifactMissing,
+    ArtifactStore,
+    RefUnreadable,
+    objects,
+    open_store,
+)
 from pfpnas_api.jobs import Manifest, TrialJob
 from pfpnas_api.kinds import ArtifactRef
 from pfpnas_operator.store.sweep import GRACE, Living, sweep_store
@@ -132,6 +140,21 @@ def test_a_damaged_artifact_is_noticed(store: ArtifactStore, address: str) -> No
         store.get(DIGEST)
     store.put(CONTENT)  # of another size, so it is sent
     assert store.get(DIGEST) == CONTENT
+
+
+def test_an_artifact_comes_in_pieces(store: ArtifactStore, address: str) -> None:
+    artifact = store.put(CONTENT)
+    assert list(store.pieces(artifact, 4)) == [b"a ca", b"ndid", b"ate"]
+    place = f"{address}/sha256/{DIGEST[:2]}/{DIGEST}"
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(place, CONTENT.upper())
+    with pytest.raises(ArtifactDamaged, match=f"artifact {DIGEST} in {address} is damaged.*delete it"):
+        list(store.pieces(artifact, 4))
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(place, b"short")
+    with pytest.raises(ArtifactDamaged, match="5 bytes instead of 11"):
+        list(store.pieces(artifact, 4))
+    store.delete(DIGEST)
+    with pytest.raises(ArtifactMissing, match=DIGEST):
+        list(store.pieces(artifact, 4))
 
 
 def test_what_was_put_since_is_left_by_the_sweep(store: ArtifactStore) -> None:

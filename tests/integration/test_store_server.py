@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
 
-from pfpnas_api.artifacts import ArtifactError, ArtifactMissing, FolderStore, open_store
-from pfpnas_operator.store.sweep import read_contents
+from pfpnas_api.artifacts import ArtifactDamaged, ArtifactError, ArtifactMissing, FolderStore, open_store
+from pfpnas_api.kinds import ArtifactRef
 from pfpnas_operator.store.tokens import Key
 from support.artifact_server import ArtifactServer, artifact_server
 
@@ -38,8 +38,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtifactServer]
 @pytest.fixture
 def server(shared: ArtifactServer) -> ArtifactServer:
     """An empty one."""
-    for name in ("sha256", "refs"):
-        shutil.rmtree(shared.root / name, ignore_errors=True)
+    shared.empty()
     return shared
 
 
@@ -106,6 +105,45 @@ def test_a_damaged_artifact_is_noticed_and_put_right(server: ArtifactServer) -> 
     assert store.get(DIGEST) == CONTENT
 
 
+def test_an_artifact_comes_in_pieces_of_a_request_each(server: ArtifactServer) -> None:
+    store, content = server.store(UID), os.urandom(2_500_000)
+    artifact = store.put(content)
+    pieces = list(store.pieces(artifact, 1_000_000))
+    assert [len(piece) for piece in pieces] == [1_000_000, 1_000_000, 500_000]
+    assert b"".join(pieces) == content
+    FolderStore(server.root).path(artifact.sha256).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ArtifactDamaged, match=f"artifact {artifact.sha256} in {server.address} is damaged"):
+        list(store.pieces(artifact, 1_000_000))
+    FolderStore(server.root).delete(artifact.sha256)
+    with pytest.raises(ArtifactMissing, match=artifact.sha256):
+        list(store.pieces(artifact, 1_000_000))
+
+
+class Whole(BaseHTTPRequestHandler):
+    """What knows nothing of ranges."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(CONTENT)
+
+
+def test_parts_that_come_whole_are_no_damage() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Whole) as proxy:
+        threading.Thread(target=proxy.serve_forever).start()
+        try:
+            store = open_store(f"http://127.0.0.1:{proxy.server_port}", patience_seconds=5)
+            with pytest.raises(ArtifactError, match=r"answers 200 when asked for a part.*header Range") as caught:
+                list(store.pieces(ArtifactRef(sha256=DIGEST, size=len(CONTENT)), 4))
+            assert not isinstance(caught.value, ArtifactDamaged)
+        finally:
+            proxy.shutdown()
+
+
 def test_references_are_written_read_replaced_and_deleted(server: ArtifactServer) -> None:
     store = server.store(UID)
     name = f"{UID}-pretrain.checkpoint"
@@ -143,61 +181,6 @@ def test_an_owner_may_use_its_own_references_only(server: ArtifactServer, name: 
     with pytest.raises(ArtifactError, match=refused):
         store.delete_ref(name)
     assert server.store().read_ref(name) == {"n": 1}
-
-
-def test_listings_are_the_operators(server: ArtifactServer) -> None:
-    store = server.store(UID)
-    for listing in (store.refs(), store.digests()):
-        with pytest.raises(ArtifactError, match="403 listings are for the operator"):
-            next(iter(listing))
-
-
-def test_a_listing_says_what_references_name(server: ArtifactServer) -> None:
-    folder = FolderStore(server.root)
-    model, other = "a" * 64, "b" * 64
-    folder.write_ref("e-1", {"artifacts": {"model": {"sha256": model, "size": 1}}, "log": f"sha256:{other}"})
-    folder.write_ref("e-2", {})
-    (server.root / "refs" / "e-3.json").write_text("{")
-    wanted = {"e-1": {model, other}, "e-2": frozenset(), "e-3": None}
-    assert dict(server.store().named()) == wanted
-    assert dict(folder.named()) == wanted
-    with pytest.raises(ArtifactError, match="403 listings are for the operator"):
-        next(iter(server.store(UID).named()))
-
-
-def test_a_sweep_asks_for_no_reference_by_itself_but_those_of_owners(server: ArtifactServer) -> None:
-    store, folder = server.store(), FolderStore(server.root)
-    for n in range(200):
-        folder.write_ref(f"e-{n:03d}", {"sha256": folder.put(bytes([n])).sha256})
-    folder.write_ref("owner-e", {"kind": "NASExperiment", "namespace": "a", "name": "n", "deletionPolicy": "Delete"})
-    asked: list[str] = []
-    request = store._pool.urlopen
-
-    def counted(method: str, path: str, **more: Any) -> Any:
-        asked.append(f"{method} {path}")
-        return request(method, path, **more)
-
-    store._pool.urlopen = counted  # type: ignore[method-assign]
-    contents = read_contents(store)
-    assert len(contents.refs) == 201
-    assert len({digest for named in contents.refs.values() for digest in named or ()}) == 200
-    assert list(contents.owners) == ["e"]
-    assert len(asked) == 5, asked  # two listings, each with its empty last page; and the owner's record
-
-
-def test_listings_are_whole_over_many_pages(server: ArtifactServer) -> None:
-    folder = FolderStore(server.root)
-    names = sorted(f"{UID}-{n:05d}" for n in range(10_001))
-    (server.root / "refs").mkdir()
-    for name in names:
-        (server.root / "refs" / f"{name}.json").write_text("{}")
-    digests = sorted(folder.put(bytes([n])).sha256 for n in range(40))
-    folder.write_ref("z-1", {})
-    store = server.store()
-    assert list(store.refs()) == [*names, "z-1"]
-    assert list(store.refs("z")) == ["z-1"]
-    assert [name for name, _ in store.named()] == [*names, "z-1"]
-    assert [digest for digest, _ in store.digests()] == digests
 
 
 @pytest.mark.parametrize("path", ["/sha256/" + DIGEST, "/refs/a-1", "/refs", "/sha256", "/nowhere"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,11 @@ class ArtifactServer:
     def store(self, scope: str = OPERATOR, *, patience_seconds: float = 20.0) -> ArtifactStore:
         """The store as the holder of a token sees it."""
         return open_store(self.address, self.key.token(scope), patience_seconds=patience_seconds)
+
+    def empty(self) -> None:
+        """Take all that it keeps away."""
+        for name in ("sha256", "refs"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
 
     def start(self) -> None:
         """Start it; it listens when this returns."""

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pfpnas_api.artifacts import (
+    ArtifactDamaged,
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
@@ -81,6 +82,35 @@ def test_a_damaged_artifact_is_noticed_and_put_right(store: FolderStore, damaged
     assert str(store.path(DIGEST)) in str(caught.value)
     store.put(CONTENT)
     assert store.get(DIGEST) == CONTENT
+
+
+def test_an_artifact_comes_in_pieces(store: FolderStore) -> None:
+    artifact = store.put(b"abcdefgh")
+    assert list(store.pieces(artifact, 3)) == [b"abc", b"def", b"gh"]
+    assert list(store.pieces(artifact, 4)) == [b"abcd", b"efgh"]
+    assert list(store.pieces(artifact, 100)) == [b"abcdefgh"]
+    assert list(store.pieces(store.put(b""), 4)) == []
+
+
+def test_the_last_piece_of_a_damaged_artifact_never_comes(store: FolderStore) -> None:
+    artifact = store.put(b"abcdefgh")
+    store.path(artifact.sha256).write_bytes(b"abcdefgX")
+    pieces = store.pieces(artifact, 3)
+    assert [next(pieces), next(pieces)] == [b"abc", b"def"]
+    with pytest.raises(ArtifactDamaged, match=f"{artifact.sha256} in {store.root} is damaged: delete it there"):
+        next(pieces)
+
+
+@pytest.mark.parametrize("size", [7, 9])
+def test_pieces_of_another_size_than_said_are_none(store: FolderStore, size: int) -> None:
+    artifact = store.put(b"abcdefgh").model_copy(update={"size": size})
+    with pytest.raises(ArtifactDamaged, match=f"8 bytes instead of {size}"):
+        next(store.pieces(artifact, 3))
+
+
+def test_pieces_of_what_is_not_there_are_missing(store: FolderStore) -> None:
+    with pytest.raises(ArtifactMissing, match=DIGEST):
+        next(store.pieces(ArtifactRef(sha256=DIGEST, size=3), 3))
 
 
 @pytest.mark.parametrize("digest", ["", "abc", DIGEST.upper(), DIGEST + "0", DIGEST[:-1] + "\n", "../" + DIGEST[3:]])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.artifacts import ArtifactMissing
+from pfpnas_api.artifacts import ArtifactDamaged, ArtifactError, ArtifactMissing
 from pfpnas_api.bus import Queued
 from pfpnas_api.kinds import ArtifactRef, Finalist, RankedTrial, TrialMetrics
 from pfpnas_operator.driving import Records
@@ -24,11 +24,11 @@ class Chunks:
         self._queued = [(Queued("1-0", b"", "Waiting"), measure_task(experiment, model, REFERENCE)) for model in asked]
         self.pushed: list[ArtifactRef] = []
         self.deleted: list[ArtifactRef] = []
-        self.lost: list[ArtifactRef] = []
+        self.lost: dict[ArtifactRef, ArtifactError] = {}
 
     def push(self, pool: str, model: ArtifactRef, store: Any) -> None:
         if model in self.lost:
-            raise ArtifactMissing(f"no artifact {model.sha256}")
+            raise self.lost[model]
         self.pushed.append(model)
 
     def tasks(self, pool: str) -> list[Any]:
@@ -91,8 +91,19 @@ def test_what_a_task_names_is_pushed_before_it_once(missed: tuple[ArtifactRef, .
     assert sorted(ref.sha256 for ref in redis.pushed) == sorted(wanted)
 
 
-def test_a_candidate_that_the_store_has_lost_keeps_none_of_the_others_from_their_agents() -> None:
+@pytest.mark.parametrize("state", [ArtifactMissing, ArtifactDamaged])
+def test_a_candidate_that_the_store_has_lost_or_damaged_keeps_none_of_the_others_from_their_agents(
+    state: type[ArtifactError], caplog: pytest.LogCaptureFixture
+) -> None:
     redis: Any = Chunks()
-    redis.lost = [artifact("model 0")]
+    redis.lost = {artifact("model 0"): state("artifact x is damaged")}
     push_wanted(Plan(push=[artifact("model 0"), artifact("model 1")]), redis, redis, pool="dev")
     assert redis.pushed == [artifact("model 1")]
+    assert caplog.messages == ["a candidate can't be measured: artifact x is damaged"]
+
+
+def test_a_store_that_is_away_is_no_fault_of_a_candidate() -> None:
+    redis: Any = Chunks()
+    redis.lost = {artifact("model 0"): ArtifactError("away")}
+    with pytest.raises(ArtifactError, match="away"):
+        push_wanted(Plan(push=[artifact("model 0")]), redis, redis, pool="dev")

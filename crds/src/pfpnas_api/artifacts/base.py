@@ -1,5 +1,6 @@
 """What every artifact store does, and how its errors read."""
 
+import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
@@ -23,6 +24,10 @@ class ArtifactError(Exception):
 
 class ArtifactMissing(ArtifactError):  # noqa: N818 - reads as the state it names
     """No artifact of this digest is there."""
+
+
+class ArtifactDamaged(ArtifactError):  # noqa: N818 - reads as the state it names
+    """What is there has another size or digest than its name says."""
 
 
 class RefUnreadable(ArtifactError):  # noqa: N818 - reads as the state it names
@@ -50,7 +55,52 @@ class ArtifactStore(ABC):
 
         Raises:
             ArtifactMissing: not there.
-            ArtifactError: what is there has another digest.
+            ArtifactDamaged: what is there has another digest.
+            ArtifactError: the store can't be read.
+        """
+
+    def pieces(self, artifact: ArtifactRef, piece_bytes: int) -> Iterator[bytes]:
+        """The content of an artifact, a piece at a time; the last one comes only when the digest is right.
+
+        Args:
+            artifact: Which.
+            piece_bytes: Of each piece but the last, which may be shorter.
+
+        Raises:
+            ArtifactMissing: not there (any more).
+            ArtifactDamaged: what is there has another size or digest; the pieces so far are worth nothing.
+            ArtifactError: the store can't be read.
+        """
+        size, digest, piece = self._size(artifact.sha256), hashlib.sha256(), b""
+        if size is None:
+            raise ArtifactMissing(f"no artifact {artifact.sha256} in {self}")
+        if size != artifact.size:
+            raise ArtifactDamaged(f"artifact {artifact.sha256} in {self} has {size} bytes instead of {artifact.size}")
+        for start in range(0, size, piece_bytes):
+            if piece:
+                yield piece
+            piece = self._range(artifact.sha256, start, min(start + piece_bytes, size))
+            digest.update(piece)
+        if digest.hexdigest() != artifact.sha256:
+            raise ArtifactDamaged(f"artifact {artifact.sha256} in {self} is damaged: delete it there and run again")
+        if piece:
+            yield piece
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Where the store is."""
+
+    @abstractmethod
+    def _size(self, digest: str) -> int | None:
+        """Bytes of an artifact, None if it isn't there."""
+
+    @abstractmethod
+    def _range(self, digest: str, start: int, end: int) -> bytes:
+        """The bytes from `start` until before `end`, which are in it.
+
+        Raises:
+            ArtifactMissing: not there.
+            ArtifactError: the store can't be read.
         """
 
     @abstractmethod

@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from pfpnas_api.artifacts.base import (
+    ArtifactDamaged,
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
@@ -39,6 +40,8 @@ MOST_SAID: Final = 500
 
 _AWAY: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Answers of a server, or of what stands before it, that another try may change."""
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 Returned = TypeVar("Returned")
 
@@ -79,6 +82,10 @@ class HttpStore(ArtifactStore):
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pool = pool or _pool(address)
 
+    def __str__(self) -> str:
+        """Its address."""
+        return self.address
+
     def put(self, content: bytes) -> ArtifactRef:  # noqa: D102
         digest = hashlib.sha256(content).hexdigest()
         if self._size(digest) != len(content):
@@ -90,7 +97,7 @@ class HttpStore(ArtifactStore):
         if content is None:
             raise ArtifactMissing(f"no artifact {digest} in {self.address}")
         if content[0] != digest:
-            raise ArtifactError(
+            raise ArtifactDamaged(
                 f"artifact {digest} in {self.address} is damaged (it has digest {content[0]}): delete it there "
                 "and run again"
             )
@@ -137,6 +144,22 @@ class HttpStore(ArtifactStore):
     def _size(self, digest: str) -> int | None:
         return self._call("HEAD", self._artifact(digest), _length, absent=(404,))
 
+    def _range(self, digest: str, start: int, end: int) -> bytes:
+        # A request each, so that one that breaks off is repeated by itself.
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        piece = self._call("GET", self._artifact(digest), self._part, headers=headers, absent=(404,))
+        if piece is None:
+            raise ArtifactMissing(f"no artifact {digest} in {self.address}")
+        return piece
+
+    def _part(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        if response.status != 206:
+            raise ArtifactError(
+                f"artifact store {self.address} answers {response.status} when asked for a part: let what stands "
+                "before it pass the header Range on"
+            )
+        return response.read()
+
     def _artifact(self, digest: str, **query: str) -> str:
         artifact_path(digest)  # refuses what is no digest
         return _with(f"/sha256/{digest}", query)
@@ -164,13 +187,14 @@ class HttpStore(ArtifactStore):
         read: Callable[[urllib3.BaseHTTPResponse], Returned],
         *,
         content: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
         absent: tuple[int, ...] = (),
     ) -> Returned | None:
         """What `read` makes of the answer; None for an answer whose status is in `absent`."""
         deadline = time.monotonic() + self._patience
         for pause in _pauses():
             try:
-                return self._once(method, path, read, content=content, absent=absent)
+                return self._once(method, path, read, content=content, headers=headers, absent=absent)
             except (HTTPError, OSError, _Away) as e:
                 if e.args and isinstance(e.args[0], ssl.SSLCertVerificationError):
                     raise ArtifactError(self._unknown(e.args[0])) from e
@@ -186,13 +210,14 @@ class HttpStore(ArtifactStore):
         read: Callable[[urllib3.BaseHTTPResponse], Returned],
         *,
         content: bytes | None,
+        headers: Mapping[str, str],
         absent: tuple[int, ...],
     ) -> Returned | None:
         response = self._pool.urlopen(
             method,
             self._base + path,
             body=None if content is None else _pieces(content),
-            headers=self._headers | ({} if content is None else {"Content-Length": str(len(content))}),
+            headers={**self._headers, **headers, **({} if content is None else {"Content-Length": str(len(content))})},
             retries=False,
             redirect=False,
             preload_content=False,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pfpnas_api.artifacts.base import (
+    ArtifactDamaged,
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
@@ -65,6 +66,10 @@ class FsspecStore(ArtifactStore):
         self._named: dict[str, tuple[str, frozenset[str] | None]] = {}
         """What references name, with the state of each in which it was read."""
 
+    def __str__(self) -> str:
+        """Its address."""
+        return self.address
+
     def put(self, content: bytes) -> ArtifactRef:  # noqa: D102
         digest = hashlib.sha256(content).hexdigest()
         place = self._artifact(digest)
@@ -77,7 +82,7 @@ class FsspecStore(ArtifactStore):
         if content is None:
             raise ArtifactMissing(f"no artifact {digest} in {self.address}")
         if hashlib.sha256(content).hexdigest() != digest:
-            raise ArtifactError(f"artifact {digest} in {self.address} is damaged: delete it there and run again")
+            raise ArtifactDamaged(f"artifact {digest} in {self.address} is damaged: delete it there and run again")
         return content
 
     def has(self, digest: str) -> bool:  # noqa: D102
@@ -163,10 +168,20 @@ class FsspecStore(ArtifactStore):
         except FileNotFoundError as e:
             raise ArtifactError(f"artifact store {self.address}: can't write {place}: {e}: make the bucket") from e
 
-    def _read(self, place: str) -> bytes | None:
+    def _size(self, digest: str) -> int | None:
+        info = self._info(self._artifact(digest))
+        return None if info is None else int(info["size"])
+
+    def _range(self, digest: str, start: int, end: int) -> bytes:
+        content = self._read(self._artifact(digest), start=start, end=end)
+        if content is None:
+            raise ArtifactMissing(f"no artifact {digest} in {self.address}")
+        return content
+
+    def _read(self, place: str, *, start: int | None = None, end: int | None = None) -> bytes | None:
         try:
             with self._doing(f"read {place}"):
-                content: bytes = self._files.cat_file(place)
+                content: bytes = self._files.cat_file(place, start=start, end=end)
         except FileNotFoundError:
             return None
         return content

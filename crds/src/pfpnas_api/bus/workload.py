@@ -1,11 +1,11 @@
 """The workloads' side of the bus: progress and bells, builds for workers, log and suggestions for the tuner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError, ResponseError
 
-from pfpnas_api.artifacts import ArtifactStore
+from pfpnas_api.artifacts import ArtifactDamaged, ArtifactStore
 from pfpnas_api.bus import keys
 from pfpnas_api.bus.connection import (
     BLOCK_MILLISECONDS,
@@ -34,6 +34,9 @@ BLOB_EXPIRY_SECONDS = 6 * 3600
 """A candidate waits so long for its agent; after that it is pushed again when asked for. The operator deletes it with
 its trial, and sweeps what a deleted search leaves behind."""
 
+READ_BYTES = 8 * CHUNK_BYTES
+"""Read of a store at a time: few requests for many bytes, and little memory for a candidate of gigabytes."""
+
 EVENTS_KEPT = 10_000
 """Bells kept: a bell only wakes its reader, so trimming old ones loses nothing."""
 
@@ -59,19 +62,27 @@ class WorkloadBus:
 
         Raises:
             ArtifactMissing: it isn't in the store.
+            ArtifactDamaged: what the store has is something else; none of it is left there.
+            ArtifactError: the store can't be read.
             RedisError: Redis can't take it.
         """
         model = ModelRef.of(artifact)
         names = [keys.blob(pool, model.sha256, chunk) for chunk in range(model.chunks)]
-        renewal = self._client.pipeline(transaction=False)
-        for name in names:
-            renewal.expire(name, BLOB_EXPIRY_SECONDS)
-        if all(renewal.execute()):
+        if self._expire(names, BLOB_EXPIRY_SECONDS):
             return
-        content = store.get(artifact.sha256)
-        for chunk, name in enumerate(names):
-            part = content[chunk * CHUNK_BYTES : (chunk + 1) * CHUNK_BYTES]
-            self._client.set(name, part, ex=BLOB_EXPIRY_SECONDS)
+        try:
+            for name, chunk in zip(names, _chunks(artifact, store), strict=False):
+                self._client.set(name, chunk, ex=BLOB_EXPIRY_SECONDS)
+        except ArtifactDamaged:
+            self._expire(names, 0)  # they go at once: a Job's Redis user has no right to DEL
+            raise
+
+    def _expire(self, names: Sequence[str], seconds: int) -> bool:
+        """Give keys an expiry; whether all of them were there."""
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.expire(name, seconds)
+        return all(pipeline.execute())
 
     def _quietly(self, call: Callable[[], object]) -> bool:
         try:
@@ -79,6 +90,12 @@ class WorkloadBus:
         except RedisError:  # full, read-only or away: nothing of it is a reason to stop the work
             return False
         return True
+
+
+def _chunks(artifact: ArtifactRef, store: ArtifactStore) -> Iterator[bytes]:
+    for piece in store.pieces(artifact, READ_BYTES):
+        for start in range(0, len(piece), CHUNK_BYTES):
+            yield piece[start : start + CHUNK_BYTES]
 
 
 @dataclass(frozen=True)

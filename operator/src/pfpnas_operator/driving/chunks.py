@@ -3,21 +3,24 @@
 Redis holds what is under way, not what a search ever built: a thousand candidates of 10 MB would fill it.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 
-from pfpnas_api.artifacts import ArtifactMissing, ArtifactStore
+from pfpnas_api.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from pfpnas_api.bus import OperatorBus, WorkloadBus
 from pfpnas_api.kinds import ArtifactRef, NASExperimentStatus, Trial
 from pfpnas_operator.driving.records import Records
 from pfpnas_operator.reconcile import Plan
 from pfpnas_operator.reconcile.measuring import artifacts_of
 
+logger = logging.getLogger(__name__)
+
 
 def push_wanted(plan: Plan, blobs: WorkloadBus, store: ArtifactStore, *, pool: str) -> None:
     """Put there what agents miss, and what the plan's tasks name: a finalist's chunks went when it was first measured.
 
-    Of what the store has lost an agent says BlobMissing, until its trial is given up; the others go on.
+    What the store has lost, or damaged, is left out: agents say BlobMissing until its trial is given up, and the
+    others go on.
 
     Raises:
         ArtifactError: the store is away.
@@ -26,8 +29,10 @@ def push_wanted(plan: Plan, blobs: WorkloadBus, store: ArtifactStore, *, pool: s
     named = {artifact.sha256: artifact for artifact in plan.push}
     named |= {artifact.sha256: artifact for task in plan.tasks for artifact in artifacts_of(task)}
     for artifact in named.values():
-        with suppress(ArtifactMissing):
+        try:
             blobs.push(pool, artifact, store)
+        except (ArtifactMissing, ArtifactDamaged) as e:
+            logger.warning("a candidate can't be measured: %s", e)
 
 
 def drop_finished(plan: Plan, finished: Sequence[Trial], records: Records, bus: OperatorBus) -> None:
