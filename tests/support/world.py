@@ -237,6 +237,8 @@ class World:
 
     def _measure(self, agent: Agent) -> None:
         """An agent: claim; measure and journal; answer; acknowledge."""
+        if agent.holding is None and agent.shared and self.rng.random() < 0.5:
+            return
         if agent.holding is None:
             agent.holding = self.tasks.claim(agent.name)  # type: ignore[assignment]
             return

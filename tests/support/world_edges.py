@@ -92,7 +92,7 @@ class Bus:
 
     def agents(self, pool: str) -> dict[str, Heartbeat]:
         return {
-            name: Heartbeat(state="Busy" if agent.holding else "Idle")
+            name: Heartbeat(state="Busy" if agent.holding or agent.shared else "Idle")
             for name, agent in self._world.agents.items()
             if agent.alive
         }

@@ -73,6 +73,8 @@ class Agent:
     alive: bool = True
     refuses: FailureReason | None = None
     """What it answers to whatever it is asked."""
+    shared: bool = False
+    """Another search keeps it busy: it is never seen idle."""
     holding: tuple[int, MeasureTask] | None = None
     result: MeasureResult | None = None
     sent: bool = False

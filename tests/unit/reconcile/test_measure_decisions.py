@@ -7,7 +7,7 @@ import pytest
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition
 from pfpnas_api.messages import EXPERIMENT_REASONS, FailureReason, Heartbeat, ModelRef
 from pfpnas_operator.reconcile import Plan, reconcile_experiment
-from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS, MOST_REFUSALS
+from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_ATTEMPTS
 from pfpnas_operator.reconcile.measuring import ADVICE, measure_task
 from pfpnas_operator.reconcile.willing import AGENTS_REASONS
 from support.reconcile_builders import (
@@ -331,14 +331,6 @@ def test_all_agents_that_refuse_decide() -> None:
     last = {"failure": "UnknownDataset", "agent": "agent-2"}
     both = decide(answers=[last], agents=PAIR, refusers={"agent-1": "NamespaceRefused"})
     assert reason_of(experiment_status(both), "Failed") == "UnknownDataset"
-
-
-def test_a_task_that_is_refused_over_and_over_is_given_up_though_others_might_take_it() -> None:
-    task = task_id_of(make_experiment(budget=BUSY), make_trial(0, "Built"))
-    refused = {"answers": [{"failure": "UnknownDataset"}], "agents": PAIR}
-    assert len(decide(**refused, refusals={task: MOST_REFUSALS - 1}).tasks) == 1
-    plan = decide(**refused, refusals={task: MOST_REFUSALS})
-    assert reason_of(experiment_status(plan), "Failed") == "UnknownDataset"
 
 
 def test_what_an_agent_says_of_the_candidate_counts_before_that_another_refused_it() -> None:

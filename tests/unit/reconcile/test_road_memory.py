@@ -74,13 +74,14 @@ def test_what_was_told_is_not_looked_at_again() -> None:
 def test_who_refused_is_known_until_it_measures_or_is_gone() -> None:
     road = Road()
     refusal = {"t-1": (make_answer("f" * 32, failure="UnknownDataset"),)}
-    road.note_answers(refusal)
-    road.note_answers(refusal)  # seen twice: Redis went away before it was deleted
+    road.note_answers(refusal, now=NOW)
+    road.note_answers(refusal, now=NOW + seconds(5))  # seen twice: Redis went away before it was deleted
     assert road.refusing({"agent-1", "agent-2"}) == {"agent-1": "UnknownDataset"}
     assert {task: len(answers) for task, answers in road.refusals.items()} == {"t-1": 1}
-    road.note_answers({"t-1": (make_answer("f" * 32, entry="8-0"),)})
-    assert (road.refusing({"agent-1"}), road.refusals) == ({}, {})
-    road.note_answers(refusal)
+    assert road.refused_ago(NOW + seconds(65)) == {"agent-1": seconds(60)}
+    road.note_answers({"t-1": (make_answer("f" * 32, entry="8-0"),)}, now=NOW)
+    assert (road.refusing({"agent-1"}), road.refusals, road.refused_ago(NOW)) == ({}, {}, {})
+    road.note_answers(refusal, now=NOW)
     assert road.refusing({"agent-2"}) == road.refusing({"agent-1"}) == {}
 
 

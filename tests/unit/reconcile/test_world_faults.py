@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.kinds import Evaluation, NASExperiment, Trial, is_true
+from pfpnas_api.kinds import Evaluation, NASExperiment, Trial, find_condition, is_true
 from pfpnas_operator.reconcile.measuring import measure_task
 from pfpnas_operator.reconcile.origins import is_own
 from pfpnas_operator.reconcile.repeats import chosen
@@ -185,6 +185,40 @@ def test_a_search_goes_to_its_end_though_one_agent_of_two_refuses(who: str, reas
     assert world.experiment.status.trials.succeeded == 8
     assert all(evaluation.accuracy for evaluation in world.experiment.status.evaluations)
     assert_road_is_clear(world)
+
+
+def refused_by_the_first() -> CheckedWorld:
+    world = CheckedWorld(make_supernet("New"), make_experiment(repeats="0.3", reference=None, started_at=None))
+    world.gated, world.agents["agent-1"].refuses = False, "NamespaceRefused"
+    return world
+
+
+def test_a_search_goes_to_its_end_though_the_willing_agent_is_never_seen_idle() -> None:
+    world = refused_by_the_first()
+    for agent in world.agents.values():
+        agent.shared = True
+    run(world, faulty=0)
+    assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
+    assert world.experiment.status.trials.succeeded == 8
+
+
+def test_a_search_waits_for_the_willing_agent_while_only_the_other_is_heard() -> None:
+    world = refused_by_the_first()
+    while world.experiment.status.trials.succeeded < 2:
+        world.cycle()
+        world.tick()
+    world.agents["agent-2"].alive, reasons = False, set()
+    for _ in range(100):
+        world.cycle()
+        world.tick()
+        found = find_condition(world.experiment.status.conditions, "AgentsAvailable")
+        reasons.add(found and (found.status, found.reason))
+    assert ("False", "AgentsRefuse") in reasons
+    assert not finished(world.experiment.status)
+    world.agents["agent-2"].alive = True
+    run(world, faulty=0)
+    assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
+    assert world.experiment.status.trials.succeeded == 8
 
 
 WISHES: tuple[dict[str, Any], ...] = (

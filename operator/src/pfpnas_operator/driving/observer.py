@@ -108,8 +108,9 @@ class Observer:
             results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
         )
         agents = self.bus.agents(records.experiment.spec.target.pool)
-        refusers = self.road.refusing(agents)
-        self.road.note_answers({task_id: answers for task_id, answers in results.items() if task_id not in strange})
+        refusers, refused_ago = self.road.refusing(agents), self.road.refused_ago(now)
+        own = {task_id: answers for task_id, answers in results.items() if task_id not in strange}
+        self.road.note_answers(own, now=now)
         observed = ExperimentObserved(
             experiment=records.experiment,
             supernet=records.supernet,
@@ -125,6 +126,7 @@ class Observer:
             refused=self.refused,
             agents=agents,
             refusers=refusers,
+            refused_ago=refused_ago,
             refusals={task_id: len(answers) for task_id, answers in self.road.refusals.items()},
             suggestions=self.road.suggestions,
             predictor=self.road.predictor,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from pfpnas_api.bus import Queued
@@ -31,8 +31,8 @@ class Road:
     predictor: PredictorStatus | None = None
     """The one by the most labels that came with a suggestion."""
     last_suggestion: str = "0"
-    refusers: dict[str, str] = field(default_factory=dict)
-    """Agents that refused a task for what is theirs, and measured none since; and why."""
+    refusers: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    """Agents that refused a task for what is theirs, and measured none since; why, and when the last time."""
     refusals: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     """The answers that were such refusals, by task: agent and entry."""
     since: dict[tuple[str, str, str, str | None], datetime] = field(default_factory=dict)
@@ -74,12 +74,12 @@ class Road:
         if said is not None and (known is None or said.labels >= known.labels):
             self.predictor = said
 
-    def note_answers(self, results: Mapping[str, Sequence[ResultView]]) -> None:
+    def note_answers(self, results: Mapping[str, Sequence[ResultView]], *, now: datetime) -> None:
         """Keep who refuses this experiment's tasks; who takes one, with whatever result, refuses no longer."""
         for task_id, answers in results.items():
             for answer in answers:
                 if answer.result.failure in AGENTS_REASONS:
-                    self.refusers[answer.agent] = answer.result.failure
+                    self.refusers[answer.agent] = answer.result.failure, now
                     self.refusals.setdefault(task_id, set()).add((answer.agent, answer.entry))
                 else:
                     self.refusers.pop(answer.agent, None)
@@ -87,8 +87,12 @@ class Road:
 
     def refusing(self, agents: Container[str]) -> dict[str, str]:
         """Those of some agents that refuse; one that is not among them may have another mind when it is back."""
-        self.refusers = {agent: why for agent, why in self.refusers.items() if agent in agents}
-        return dict(self.refusers)
+        self.refusers = {agent: refusal for agent, refusal in self.refusers.items() if agent in agents}
+        return {agent: why for agent, (why, _) in self.refusers.items()}
+
+    def refused_ago(self, now: datetime) -> dict[str, timedelta]:
+        """How long ago each of those that refuse did so last."""
+        return {agent: now - last for agent, (_, last) in self.refusers.items()}
 
     def untold(self, finished: Sequence[Trial]) -> tuple[Trial, ...]:
         """Finished trials whose end the tuner's log lacks; what was told once is not looked at again."""

@@ -6,8 +6,18 @@ MOST_ATTEMPTS = 3
 """A build or a measurement that failed so often for no fault of its own is given up: it may be what kills its host."""
 
 MOST_REFUSALS = 20
-"""Times that agents of a pool may refuse one task while others of them might take it: whoever asks first gets it, but
-twenty times in a row it is not the same one that does."""
+"""Times that a task which agents refused is put on the road again at once, since others might take it: whoever asks
+first gets it, but twenty times in a row it is not the same one that does. After that only every `REFUSAL_PAUSE`."""
+
+REFUSAL_PAUSE = timedelta(seconds=30)
+"""After a refusal, before a task is put on the road though no agent that may take it is idle: who refused asks again at
+once, and would have it."""
+
+DEVICE_PARDON = timedelta(minutes=3)
+"""After it, an agent whose device was away is asked again."""
+
+REFUSAL_PARDON = timedelta(minutes=15)
+"""After it, an agent that refused for its file or its data is asked again: somebody may have mended them."""
 
 STALL_DEADLINE = timedelta(minutes=30)
 """A training Job that says nothing new for so long hangs: one epoch of the largest spaces stays under it."""

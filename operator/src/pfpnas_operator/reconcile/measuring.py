@@ -18,7 +18,7 @@ from pfpnas_operator.reconcile.deadlines import ANSWER_GRACE, CLAIM_GRACE, MOST_
 from pfpnas_operator.reconcile.observed import ExperimentObserved, Lease, ResultView
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.rounding import rounded_result
-from pfpnas_operator.reconcile.willing import AGENTS_REASONS, has_taker, may_go_to_another
+from pfpnas_operator.reconcile.willing import AGENTS_REASONS, has_taker, may_go_to_another, may_wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +203,9 @@ def _again(
 
 def _issue(observed: ExperimentObserved, task: MeasureTask, plan: Plan) -> None:
     """Publish a task, now or (while nobody would take it) later; trials with equal candidates share it."""
-    if all(planned.task_id != task.task_id for planned in plan.tasks) and has_taker(observed, plan):
+    if all(planned.task_id != task.task_id for planned in plan.tasks) and has_taker(
+        observed, plan, task_id=task.task_id
+    ):
         plan.tasks.append(task)
 
 
@@ -228,7 +230,7 @@ def _refused(
     observed: ExperimentObserved, task: MeasureTask, plan: Plan, *, answer: ResultView, attempts: int
 ) -> MeasureOutcome:
     reason = answer.result.failure or ""
-    if reason in AGENTS_REASONS and may_go_to_another(observed, task.task_id):
+    if _is_theirs(observed, reason):
         _announce_refusal(observed, plan, agent=answer.agent, reason=reason)
         _issue(observed, task, plan)
         return Waiting(state="Queued", attempts=attempts)
@@ -243,6 +245,16 @@ def _refused(
         message=ADVICE.get(reason, reason),
         fault="Experiment" if reason in EXPERIMENT_REASONS else "Candidate",
     )
+
+
+def _is_theirs(observed: ExperimentObserved, reason: str) -> bool:
+    """Whether a refusal says nothing against candidate and experiment: others may take it, or took such tasks before.
+
+    What passes is tried again by the same agent where it is the only one.
+    """
+    if reason in EXPERIMENT_REASONS:
+        return may_wait(observed)
+    return reason in RETRY_REASONS and may_go_to_another(observed)
 
 
 def _announce_refusal(observed: ExperimentObserved, plan: Plan, *, agent: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pfpnas_api.jobs import Manifest
@@ -118,6 +118,8 @@ class ExperimentObserved:
     agents: Mapping[str, Heartbeat] = field(default_factory=dict)
     refusers: Mapping[str, str] = field(default_factory=dict)
     """Of them, those that refused a task of this experiment before this look and measured none since, and why."""
+    refused_ago: Mapping[str, timedelta] = field(default_factory=dict)
+    """How long before this look each of them refused last; who is left out did just now."""
     refusals: Mapping[str, int] = field(default_factory=dict)
     """How often each task was refused by an agent for what is the agent's, this look included."""
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 Which waits have a deadline:
 
-- a Supernet that is not there or has failed, an agent of the pool, the right to use the pool, an experiment to start
-  warm from: `WAIT_DEADLINE`, since nothing but somebody's doing ends them, and nothing is kept up meanwhile;
+- a Supernet that is not there or has failed, an agent of the pool that takes its tasks, the right to use the pool, an
+  experiment to start warm from: `WAIT_DEADLINE`, since nothing but somebody's doing ends them, and nothing is kept up
+  meanwhile;
 - a Supernet that is being trained, another search that is waited for: none here, they have their own;
 - a Job in its queue (Kueue), a task that no agent has claimed while agents are there: none, since a queue says nothing
   about how long it is; `budget.maxDurationSeconds` bounds both once the search has begun.
@@ -21,7 +22,7 @@ from pfpnas_operator.reconcile.ending import fail
 SOMEBODYS = {
     "Accepted": {"PoolNotAllowed"},
     "SupernetReady": {"NotFound", "SupernetFailed"},
-    "AgentsAvailable": {"NoHeartbeat"},
+    "AgentsAvailable": {"NoHeartbeat", "AgentsRefuse"},
     "Searching": {"WarmStartNotFound", "WarmStartMismatch", "WarmStartInTurn"},
 }
 """Reasons, by the condition that is False for them, of the waits that only somebody's doing ends."""

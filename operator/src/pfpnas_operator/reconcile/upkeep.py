@@ -23,7 +23,7 @@ from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
 from pfpnas_operator.reconcile.trials import measures_itself
 from pfpnas_operator.reconcile.waits import PENDING, Wait, interrupted, remove, retry, wait_of
-from pfpnas_operator.reconcile.willing import refusing, said_of
+from pfpnas_operator.reconcile.willing import all_refuse, refusing, said_of
 
 REFERENCE = "reference"
 """The reference model's build among `status.attempts`."""
@@ -57,14 +57,19 @@ def see_agents(cycle: Cycle) -> None:
     pool, count = cycle.experiment.spec.target.pool, len(cycle.observed.agents)
     if measures_itself(cycle.status):
         cycle.put("AgentsAvailable", TRUE, "NotNeeded", "the trials' image measures by itself")
+    elif all_refuse(cycle.observed):
+        _lack_agents(cycle, "AgentsRefuse", f"no agent of pool {pool} takes tasks" + said_of(refusing(cycle.observed)))
     elif count:
         text = f"agents in pool {pool}: {count}" + said_of(refusing(cycle.observed))
         cycle.put("AgentsAvailable", TRUE, "Heartbeat", text)
     else:
-        text = f"no agent of pool {pool} is heard: is one running?"
-        if is_true(cycle.status.conditions, "AgentsAvailable"):
-            cycle.note("NoHeartbeat", text, warning=True)
-        cycle.put("AgentsAvailable", FALSE, "NoHeartbeat", text)
+        _lack_agents(cycle, "NoHeartbeat", f"no agent of pool {pool} is heard: is one running?")
+
+
+def _lack_agents(cycle: Cycle, reason: str, text: str) -> None:
+    if is_true(cycle.status.conditions, "AgentsAvailable"):
+        cycle.note(reason, text, warning=True)
+    cycle.put("AgentsAvailable", FALSE, reason, text)
 
 
 def build_reference(

@@ -1,13 +1,19 @@
 """Which agents of a pool take an experiment's tasks: one that does not is not to decide for the others.
 
 A task goes to whoever asks first, and who refuses has done with it at once: while others measure, it would take every
-task there is. So, while one refuses, a task is put on the road only for an agent that is idle and may take it.
+task there is. So, while one refuses, a task is put on the road only for an agent that is idle and may take it. Where
+others' searches keep those busy they are never seen idle: then one task at a time lies there for them all the same,
+but not in the time right after a refusal.
+
+Who refused is asked again after a while. And what agents say of themselves never fails a search that measured
+something: it waits for whoever did.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from datetime import timedelta
 
 from pfpnas_api.messages import EXPERIMENT_REASONS, RETRY_REASONS
-from pfpnas_operator.reconcile.deadlines import MOST_REFUSALS
+from pfpnas_operator.reconcile.deadlines import DEVICE_PARDON, MOST_REFUSALS, REFUSAL_PARDON, REFUSAL_PAUSE
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 
@@ -16,31 +22,73 @@ AGENTS_REASONS = EXPERIMENT_REASONS | RETRY_REASONS
 
 
 def refusing(observed: ExperimentObserved) -> Mapping[str, str]:
-    """Agents that do not take tasks of this experiment, and why: known before, or by what they answer now."""
-    now = {
+    """Agents that refused tasks of this experiment and measured none since, and why; by this look's answers, too."""
+    return {**observed.refusers, **_refusing_now(observed)}
+
+
+def all_refuse(observed: ExperimentObserved) -> bool:
+    """Whether a search that measured something hears but agents that refuse: its tasks wait for others, or pardon."""
+    return bool(observed.agents) and observed.agents.keys() <= refusing(observed).keys() and _has_measured(observed)
+
+
+def may_wait(observed: ExperimentObserved) -> bool:
+    """Whether a task that was refused is held back: another agent may take it, or measured before."""
+    return bool(_willing(observed)) or _has_measured(observed)
+
+
+def may_go_to_another(observed: ExperimentObserved) -> bool:
+    """Whether an agent is heard that may take a task which was refused."""
+    return bool(_willing(observed))
+
+
+def has_taker(observed: ExperimentObserved, plan: Plan, *, task_id: str) -> bool:
+    """Whether a task is to be put on the road now, beside those that lie there and those of the plan."""
+    willing, refusers = _willing(observed), refusing(observed).keys() & observed.agents.keys()
+    if not willing or not refusers:
+        return not refusers or not _has_measured(observed)
+    idle = sum(observed.agents[agent].state == "Idle" for agent in willing)
+    if observed.refusals.get(task_id, 0) >= MOST_REFUSALS:
+        idle = 0
+    waiting = sum(lease.state == "Waiting" for lease in observed.tasks.values())
+    return waiting + len(plan.tasks) < max(idle, 1 if _calm(observed) else 0)
+
+
+def _refusing_now(observed: ExperimentObserved) -> dict[str, str]:
+    return {
         answer.agent: answer.result.failure
         for task_id, answers in observed.results.items()
         if task_id not in observed.strange
         for answer in answers
         if answer.result.failure in AGENTS_REASONS
     }
-    return {**observed.refusers, **now}
 
 
-def may_go_to_another(observed: ExperimentObserved, task_id: str) -> bool:
-    """Whether an agent is heard that may take a task which was refused, and it was not refused too often by now."""
-    willing = observed.agents.keys() - refusing(observed).keys()
-    return bool(willing) and observed.refusals.get(task_id, 0) < MOST_REFUSALS
+def _willing(observed: ExperimentObserved) -> Set[str]:
+    """Agents that are heard, without those that refuse and are not forgiven yet."""
+    fresh = _refusing_now(observed).keys()
+    return {
+        agent
+        for agent in observed.agents.keys() - fresh
+        if agent not in observed.refusers or _ago(observed, agent) >= _pardon(observed.refusers[agent])
+    }
 
 
-def has_taker(observed: ExperimentObserved, plan: Plan) -> bool:
-    """Whether one more task is to be put on the road now, beside those that lie there and those of the plan."""
-    willing = observed.agents.keys() - refusing(observed).keys()
-    if not willing or willing == observed.agents.keys():
-        return True
-    idle = sum(observed.agents[agent].state == "Idle" for agent in willing)
-    waiting = sum(lease.state == "Waiting" for lease in observed.tasks.values())
-    return waiting + len(plan.tasks) < idle
+def _pardon(reason: str) -> timedelta:
+    return DEVICE_PARDON if reason in RETRY_REASONS else REFUSAL_PARDON
+
+
+def _ago(observed: ExperimentObserved, agent: str) -> timedelta:
+    return observed.refused_ago.get(agent, timedelta())
+
+
+def _calm(observed: ExperimentObserved) -> bool:
+    """Whether nobody refused lately."""
+    known = observed.refusers.keys()
+    return not _refusing_now(observed) and all(_ago(observed, agent) >= REFUSAL_PAUSE for agent in known)
+
+
+def _has_measured(observed: ExperimentObserved) -> bool:
+    return observed.summary.succeeded > 0
 
 
 def said_of(refusers: Mapping[str, str]) -> str:
