@@ -21,6 +21,9 @@ from support.polling import Document, told_or_why, until
 
 CHARTS = ROOT / "charts"
 OPERATOR_NAMESPACE = "pfpnas"
+CRDS_NAMESPACE = "default"
+"""Of the kinds' release: they are all releases' and outlive them."""
+
 AGENTS_PORT = 30379
 """NodePort of Redis: how agents outside the cluster reach it here."""
 
@@ -106,8 +109,8 @@ class Release:
     def install(self, *, pools: Mapping[str, list[str]]) -> None:
         """Both charts, as a user installs them; waits until every pod is ready."""
         self.cluster.helm(
-            "upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), "-n", OPERATOR_NAMESPACE,
-            "--create-namespace", "--take-ownership",
+            "upgrade", "--install", "pfpnas-crds", str(CHARTS / "pfpnas-crds"), "-n", CRDS_NAMESPACE,
+            "--take-ownership",
         )  # fmt: skip
         self._written("pfpnas", merged(self._values(pools), self.values))
         self.upgrade()
