@@ -82,7 +82,7 @@ def test_from_add_to_remove(api: ConfigMapApi, tmp_path: Path) -> None:
         assert row.endswith("never")
 
         removed = pfpnas("remove", "lab", *at)
-        assert removed.stdout == "agent lab is removed; Redis shuts it out within half a minute\n"
+        assert removed.stdout == "agent lab is removed; Redis shuts it out within 20 seconds\n"
         assert RedisUsers(server.admin(), FixedKey()).names("agent-") == []
     assert "no agents in namespace pfpnas-system" in pfpnas("list", *at).stderr
 

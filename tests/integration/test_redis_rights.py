@@ -7,11 +7,20 @@ from typing import Any
 import pytest
 from redis.exceptions import NoPermissionError
 
-from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts import ArtifactDamaged, FolderStore
 from pfpnas_api.bus import AgentBus, OperatorBus, Received, TunerBus, WorkerBus, WorkloadBus, keys
 from pfpnas_api.bus.connection import Client
 from pfpnas_api.kinds.common import ArtifactRef
-from pfpnas_api.messages import BuildRequest, Heartbeat, LogEntry, MeasureResult, MeasureTask, Progress, Suggestion
+from pfpnas_api.messages import (
+    CHUNK_BYTES,
+    BuildRequest,
+    Heartbeat,
+    LogEntry,
+    MeasureResult,
+    MeasureTask,
+    Progress,
+    Suggestion,
+)
 from pfpnas_operator.access.rules import agent_rules, owner_rules
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.kube.bells import BellReader
@@ -183,6 +192,11 @@ def test_the_jobs_of_an_owner_do_their_work_under_its_rules(server: GuardedRedis
     assert bus.ring(f"{UID}-tune")
     bus.push(POOL, artifact, store)
     bus.push(POOL, artifact, store)
+    damaged = store.put(b"x" * CHUNK_BYTES + b"y")
+    store.path(damaged.sha256).write_bytes(b"x" * CHUNK_BYTES + b"z")
+    with pytest.raises(ArtifactDamaged):
+        bus.push(POOL, damaged, store)
+    assert server.admin().exists(keys.blob(POOL, damaged.sha256, 0)) == 0
 
     worker = WorkerBus(client, experiment=UID, worker=f"{UID}-worker-0")
     assert worker.next(block_milliseconds=1) is None  # no group yet: it makes it

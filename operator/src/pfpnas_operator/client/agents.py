@@ -94,7 +94,7 @@ def remove(name: Name, namespace: Namespace = None, context: Context = None, kub
     with _one_message():
         register = Register(*_opened(namespace, context, kubeconfig))
         register.remove(name)
-    typer.echo(f"agent {name} is removed; Redis shuts it out within half a minute")
+    typer.echo(f"agent {name} is removed; Redis shuts it out within 20 seconds")
 
 
 def _opened(namespace: str | None, context: str | None, kubeconfig: Path | None) -> tuple[Cluster, str]:
