@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
+from pfpnas_api.kinds import ArtifactRef
+from pfpnas_api.messages import LogEntry
 from pfpnas_operator.driving import Executor, Observer, Records
 from pfpnas_operator.reconcile import JobRequest, Plan
 from support.kube_parts import job_request
-from support.reconcile_builders import NOW, make_experiment
+from support.reconcile_builders import NOW, artifact, make_experiment, make_trial
 
 
 class AwayError(Exception):
@@ -41,6 +44,32 @@ class Road:
         self.deleted.append(entry)
 
 
+class FullRedis:
+    """Refuses every write, and lets what is there be deleted."""
+
+    def __init__(self) -> None:
+        self.deleted: list[ArtifactRef] = []
+
+    def tasks(self, pool: str) -> list[Any]:
+        return []
+
+    def delete_chunks(self, pool: str, model: ArtifactRef) -> None:
+        self.deleted.append(model)
+
+    def append_log(self, uid: str, entries: Any) -> None:
+        raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+
+class Finishing:
+    """The trials that are written have finished."""
+
+    def create_trials(self, trials: Any) -> list[Any]:
+        return []
+
+    def write_trials(self, trials: Any) -> list[Any]:
+        return [make_trial(0, "Succeeded")]
+
+
 class Record:
     """Nothing is written."""
 
@@ -51,9 +80,9 @@ class Record:
         return []
 
 
-def carry_out(plan: Plan, jobs: Jobs, road: Road) -> None:
+def carry_out(plan: Plan, jobs: Jobs, road: Any, record: Any = None) -> None:
     anything: Any = None
-    fakes: Any = {"record": Record(), "jobs": jobs, "bus": road}
+    fakes: Any = {"record": record or Record(), "jobs": jobs, "bus": road}
     records = Records(supernet=None, experiment=make_experiment())
     observer = Observer(records=records, manifests=anything, jobs=fakes["jobs"], bus=fakes["bus"])
     executor = Executor(
@@ -79,3 +108,10 @@ def test_a_job_that_goes_is_not_made_again_at_once() -> None:
     jobs = Jobs()
     carry_out(Plan(waiting_jobs=[job_request("pretrain")], delete_jobs=["net-pretrain"]), jobs, Road())
     assert jobs.asked == []
+
+
+def test_a_redis_that_is_full_is_rid_of_what_has_finished() -> None:
+    full = FullRedis()
+    with pytest.raises(OutOfMemoryError):
+        carry_out(Plan(log=[LogEntry(event="Ask", count=1)]), Jobs(), full, Finishing())
+    assert full.deleted == [artifact("model 0")]

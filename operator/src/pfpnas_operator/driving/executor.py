@@ -1,6 +1,6 @@
 """Doing: a plan carried out in its order, the record before the road."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,8 +42,8 @@ class Executor:
             self.jobs.create_all(plan.jobs_to_make(), now=now)
         finally:
             # What is built already is measured, whatever becomes of the Jobs.
+            self._clear(plan, finished)
             self._road(plan, now)
-            drop_finished(plan, finished, self.records, self.bus)
 
     def _record(self, plan: Plan) -> list[Trial]:
         """Write the documents; the trials that have just finished."""
@@ -70,7 +70,8 @@ class Executor:
             self.records.experiment = experiment
         return finished
 
-    def _road(self, plan: Plan, now: datetime) -> None:
+    def _clear(self, plan: Plan, finished: Sequence[Trial]) -> None:
+        """Take off the road what nobody waits for; before anything is put on it, which a Redis that is full refuses."""
         experiment = self.records.experiment
         uid, pool = experiment.metadata.uid, experiment.spec.target.pool
         for answer in plan.delete_results:
@@ -79,6 +80,11 @@ class Executor:
             self.bus.delete_task(pool, entry)
         for entry in plan.delete_builds:
             self.bus.delete_build(uid, entry)
+        drop_finished(plan, finished, self.records, self.bus)
+
+    def _road(self, plan: Plan, now: datetime) -> None:
+        experiment = self.records.experiment
+        uid, pool = experiment.metadata.uid, experiment.spec.target.pool
         if plan.log:
             self.bus.append_log(uid, plan.log)
             self.observer.road.note_log(plan.log, plan.told, now=now)

@@ -11,8 +11,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import ArtifactError
-from pfpnas_api.bus.connection import delays
-from pfpnas_operator.access.users import UsersRefused
+from pfpnas_api.bus.connection import OUTAGE, delays
 from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
@@ -123,7 +122,8 @@ class Keeper(ABC):
         """What a failure says of what is remembered, and to whom it has to be told."""
         if isinstance(error, RedisError):
             self.redis_away(self.now)
-            return self._tell(error) if isinstance(error, UsersRefused) else None
+            # An outage is nobody's to mend here; that it is full, or refuses, somebody has to know.
+            return None if isinstance(error, OUTAGE) else self._tell(error)
         if isinstance(error, ApiAway):
             return None
         self.forget()
