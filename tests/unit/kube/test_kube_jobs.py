@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pfpnas_api.jobs import EXIT_BAD_INPUT
+from pfpnas_api.jobs import EXIT_BAD_INPUT, TrialJob, TuneJob
 from pfpnas_api.kinds.common import MAX_PARENT_NAME
 from pfpnas_api.kinds.experiment import TrialTemplate
 from pfpnas_api.kinds.pods import PodTemplate
@@ -181,24 +182,67 @@ def test_the_first_workers_wait_for_the_last_as_long_as_that_may_wait_for_a_node
     assert f"--rdzv-conf=timeout={seconds}" in container(job)["command"]
 
 
+GPU = PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": 1}}})
+TUNE = TuneJob(
+    uid="u-1-tune",
+    experiment="u-1",
+    search_space=make_supernet().spec.search_space,
+    classes=10,
+    objective=make_experiment().spec.objective,
+    tuner=make_experiment().spec.tuner,
+)
+
+
+def mark(request: JobRequest, config: Config = CONFIG, **fields: Any) -> str:
+    job = JobBuilder(config, owner(**fields)).build(request)
+    return str(job["metadata"]["annotations"]["pfpnas.io/made-of"])
+
+
 @pytest.mark.parametrize(
-    "changed",
+    ("workload", "changed"),
     [
-        {"queue": "other"},
-        {"workers": 2},
-        {"image": "registry/mine:2"},
-        {"template": PodTemplate.model_validate({"resources": {"limits": {"cpu": 1}}})},
+        ("trial", {"queue": "other"}),
+        ("trial-worker", {"workers": 2}),
+        ("pretrain", {"workers": 2}),
+        ("trial", {"image": "registry/mine:2"}),
+        ("trial", {"template": GPU}),
     ],
 )
-def test_what_a_job_is_made_of_marks_it(changed: dict[str, Any]) -> None:
-    def mark(**fields: Any) -> str:
-        return str(build("trial", **fields)["metadata"]["annotations"]["pfpnas.io/made-of"])
-
+def test_what_a_job_is_made_of_marks_it(workload: str, changed: dict[str, Any]) -> None:
+    request = job_request(workload)
     upgraded = CONFIG.model_copy(
         update={"images": CONFIG.images.model_copy(update={"workloads": "registry/workloads:2"})}
     )
-    assert mark() == mark() == mark(config=upgraded)
-    assert mark() != mark(**changed)
+    assert mark(request) == mark(request) == mark(request, upgraded)
+    assert mark(request) != mark(request, **changed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "changed"),
+    [
+        (job_request("trial"), {"workers": 2}),
+        (job_request("fit-predictor"), {"workers": 2}),
+        (job_request("pretrain"), {"image": "registry/mine:2"}),
+        (JobRequest(name="net-tune", workload="tune", document=TUNE), {"workers": 2, "image": "registry/mine:2"}),
+    ],
+)
+def test_what_a_job_is_not_made_of_costs_it_no_place_in_a_queue(asked: JobRequest, changed: dict[str, Any]) -> None:
+    assert mark(asked) == mark(asked, **changed)
+
+
+def test_a_gpu_for_the_trials_is_nothing_that_the_tuner_is_made_of() -> None:
+    request = JobRequest(name="net-tune", workload="tune", document=TUNE)
+    few, more = (PodTemplate.model_validate({"resources": {"limits": {"nvidia.com/gpu": n}}}) for n in (1, 2))
+    assert mark(request, template=few) == mark(request, template=more)
+
+
+def test_a_release_whose_documents_have_another_field_makes_no_job_anew() -> None:
+    class Later(TrialJob):
+        more: bool = False
+
+    now = job_request("trial")
+    assert mark(now) == mark(replace(now, document=Later(**dict(now.document))))
+    assert mark(now) != mark(replace(now, document=Later(**dict(now.document), more=True)))
 
 
 def test_one_pod_with_several_gpus_trains_by_all_of_them() -> None:

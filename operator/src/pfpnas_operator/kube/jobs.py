@@ -14,6 +14,7 @@ from pfpnas_api.jobs import (
     KEY_REDIS,
     KEY_TOKEN,
 )
+from pfpnas_api.kinds.common import Model
 from pfpnas_api.kinds.pods import PodTemplate, ResourceRequirements, Toleration
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.config import Config
@@ -106,13 +107,13 @@ class JobBuilder:
     def made_of(self, request: JobRequest) -> str:
         """A mark of what a user may change and a Job is made of: another mark, another Job.
 
-        Without the operator's own image and defaults: its upgrade must not cost anybody the place in a queue.
+        Without the operator's own image and defaults, those of the documents' fields included: its upgrade must not
+        cost anybody the place in a queue.
         """
-        owner = self.owner
         parts = (
-            request.document.document(),
-            owner.template.document(),
-            (owner.queue, owner.image, owner.workers),
+            _said(request.document),
+            _said(self._template(request)),
+            (self.owner.queue, self._own_image(request), self._workers(request)),
         )
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -127,7 +128,21 @@ class JobBuilder:
         }
 
     def _distributed(self, request: JobRequest) -> bool:
-        return request.workload == "pretrain" and self.owner.workers > 1
+        return request.workload == "pretrain" and self._workers(request) > 1
+
+    def _workers(self, request: JobRequest) -> int:
+        """Pods that work side by side."""
+        return self.owner.workers if request.workload in ("pretrain", "trial-worker") else 1
+
+    def _own_image(self, request: JobRequest) -> str | None:
+        return self.owner.image if request.workload in _BUILDS else None
+
+    def _template(self, request: JobRequest) -> PodTemplate:
+        """The owner's, as far as this Job is made of it."""
+        template = self.owner.template
+        if request.workload != "tune" or template.resources is None:
+            return template
+        return template.model_copy(update={"resources": _without_devices(template.resources)})
 
     def _completions(self, request: JobRequest) -> Object:
         if request.workload != "trial-worker" and not self._distributed(request):
@@ -168,7 +183,7 @@ class JobBuilder:
         return {"subdomain": _service_name(request)} if self._distributed(request) else {}
 
     def _container(self, request: JobRequest) -> Object:
-        own = self.owner.image if request.workload in _BUILDS else None
+        own = self._own_image(request)
         secret = self.config.artifacts.credentials_secret
         return {
             "name": CONTAINER,
@@ -237,11 +252,13 @@ class JobBuilder:
         ]
 
     def _resources(self, request: JobRequest) -> ResourceRequirements:
-        default = self.config.resources.get(request.workload, ResourceRequirements())
-        own = self.owner.template.resources
-        if own is None:
-            return default
-        return _without_devices(own) if request.workload == "tune" else own
+        own = self._template(request).resources
+        return self.config.resources.get(request.workload, ResourceRequirements()) if own is None else own
+
+
+def _said(model: Model) -> Object:
+    """What a model says that its defaults don't."""
+    return model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _service_name(request: JobRequest) -> str:
