@@ -151,7 +151,7 @@ def test_one_refused_job_keeps_no_other_from_being_made(server: JobServer) -> No
 
 
 def test_a_server_that_is_away_is_told_to_who_asked(server: JobServer) -> None:
-    server.refusal = ApiAway(503, "ServiceUnavailable", "try later")
+    server.refusal = ApiAway(0, "MaxRetryError", "/apis/batch/v1/namespaces/webhook-team/jobs: connection refused")
     with pytest.raises(ApiAway):
         make_jobs(server).create_all([job_request("pretrain")], now=NOW)
 

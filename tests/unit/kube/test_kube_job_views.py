@@ -101,6 +101,13 @@ def test_fewer_pods_than_are_needed(pods: list[dict[str, Any]], needed: int, rea
     assert waiting_view(pods, needed=needed).reason == reason
 
 
+def test_a_pod_that_ended_is_none_that_is_lacking_before_its_end_is_counted() -> None:
+    uncounted = pod(ended={"exitCode": 0}, phase="Succeeded")
+    uncounted["metadata"] = {"finalizers": ["batch.kubernetes.io/job-tracking"], "deletionTimestamp": LATER}
+    assert waiting_view([uncounted], needed=1).reason == ""
+    assert waiting_view([uncounted], needed=2).reason == "NoPod"
+
+
 def test_a_pod_that_does_not_end_is_waited_out_as_such() -> None:
     lost = pod() | {"metadata": {"deletionTimestamp": LATER}}
     assert view(job(active=0), lost).reason == "Terminating"

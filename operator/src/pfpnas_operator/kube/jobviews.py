@@ -28,6 +28,9 @@ _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 _DEADLINE: Final = "DeadlineExceeded"
 """The Job controller's reason for a Job that took longer than it may: that is its own fault."""
 
+_TRACKED: Final = "batch.kubernetes.io/job-tracking"
+"""Finalizer of a Job's pods, until the Job's status counts them as ended."""
+
 _ENDED: Final = ("Succeeded", "Failed")
 """Phases of pods that do nothing any more."""
 
@@ -146,11 +149,16 @@ def _ended_view(pod: Mapping[str, Any]) -> PodView:
 
 def waiting_view(pods: Iterable[Mapping[str, Any]], *, needed: int) -> PodView:
     """Why a Job's pods are not up: one of them says it, or there are fewer than it needs (reason `NO_POD`)."""
-    there = [pod for pod in pods if not _has_ended(pod)]
+    there = [pod for pod in pods if not _is_counted(pod)]
     said = [view for view in map(_waiting_view, there) if view.reason]
     if said:
         return said[0]
     return PodView(reason=NO_POD) if len(there) < needed else PodView()
+
+
+def _is_counted(pod: Mapping[str, Any]) -> bool:
+    """Whether it has ended and the Job controller took note: until then it is not one that it ought to replace."""
+    return _has_ended(pod) and _TRACKED not in pod["metadata"].get("finalizers", ())
 
 
 def _has_ended(pod: Mapping[str, Any]) -> bool:
@@ -160,6 +168,8 @@ def _has_ended(pod: Mapping[str, Any]) -> bool:
 
 def _waiting_view(pod: Mapping[str, Any]) -> PodView:
     status = pod.get("status", {})
+    if _has_ended(pod):
+        return PodView()
     if pod["metadata"].get("deletionTimestamp"):
         return PodView(reason=TERMINATING, message="its pod was told to end, and has not: is its node lost?")
     waits = _container(status).get("state", {}).get("waiting") or {}
