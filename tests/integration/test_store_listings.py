@@ -87,7 +87,8 @@ def test_listings_are_whole_over_many_pages(server: ArtifactServer) -> None:
 
 async def pages(folder: FolderStore) -> list[list[str]]:
     """The names on each page of the references, as a client turns them."""
-    key, after, found = Key(b"k" * 32), "", []
+    key, after = Key(b"k" * 32), ""
+    found: list[list[str]] = []
     headers = {"Authorization": f"Bearer {key.token(OPERATOR)}"}
     async with TestClient(TestServer(serving.Server(folder, key, max_bytes=1000).application())) as client:
         while not found or found[-1]:

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -369,35 +368,3 @@ def test_a_full_disk_is_said_to_be_one_and_what_is_there_stays(tmp_path: Path, s
                 store.put(os.urandom(100_000))
         assert ask(server, "GET", "/healthz")[0] == 200
         assert store.get(DIGEST) == CONTENT
-
-
-def start_badly(tmp_path: Path, *options: str) -> tuple[int, str]:
-    (tmp_path / "key").write_text("k" * 64)
-    given = {
-        "--root": str(tmp_path / "store"),
-        "--key-file": str(tmp_path / "key"),
-        "--host": "127.0.0.1",
-        "--port": "0",
-    }
-    given |= dict(zip(options[::2], options[1::2], strict=True))
-    arguments = [part for pair in given.items() for part in pair]
-    command = [sys.executable, "-m", "pfpnas_operator.store", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return ended.returncode, ended.stderr
-
-
-def test_what_stops_it_from_starting_is_one_line(tmp_path: Path, server: ArtifactServer) -> None:
-    (tmp_path / "short").write_text("short")
-    (tmp_path / "file").write_text("")
-    port = server.address.rsplit(":", 1)[1]
-    cases = [
-        (("--key-file", str(tmp_path / "short")), "is too short"),
-        (("--key-file", str(tmp_path / "none")), "can't read the key file"),
-        (("--root", str(tmp_path / "file" / "store")), "Not a directory"),
-        (("--port", port), "address already in use"),
-    ]
-    for options, expected in cases:
-        code, text = start_badly(tmp_path, *options)
-        assert code == 2
-        assert expected in text
-        assert len(text.splitlines()) == 1, text
