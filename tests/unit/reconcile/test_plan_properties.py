@@ -126,7 +126,7 @@ def make_pending(name: str) -> Any:
 
 
 def with_builds(*, over: bool, suspend: bool) -> ExperimentObserved:
-    """One that builds by Jobs of their own: new trials and one that is measured, or (`over`) what baselines lack."""
+    """One that builds by Jobs of their own: new trials beside one to be measured, or (`over`) what baselines lack."""
     best = make_trial(5, "Succeeded")
     known: Any = {"accuracy": Accuracy(value=0.8, samples=300)}
     rows = (
@@ -144,8 +144,8 @@ def with_builds(*, over: bool, suspend: bool) -> ExperimentObserved:
     }
     experiment = make_experiment(mode="Pod", budget={"maxTrials": 1 if over else 6}, **(finale if over else {}))
     wish = experiment.spec.model_copy(update={"suspend": suspend})
-    trials = [] if over else [make_trial(0), make_trial(1), make_trial(2, "Built")]
-    return observe(experiment.model_copy(update={"spec": wish}), best, *trials)
+    trials = [best] if over else [make_trial(0), make_trial(1), make_trial(2, "Built")]
+    return observe(experiment.model_copy(update={"spec": wish}), *trials)
 
 
 def refused_input(observed: ExperimentObserved) -> dict[str, Any]:
