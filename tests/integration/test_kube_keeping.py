@@ -377,8 +377,8 @@ def test_what_was_written_is_remembered_though_redis_went_away_after_it(
     assert experiment._status.document() == written
 
 
-def without_redis(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One cycle while it is away."""
+def without_redis(site: Site, monkeypatch: pytest.MonkeyPatch, *, looks: int = 1) -> None:
+    """So many looks while it is away."""
 
     def away(*_: Any, **__: Any) -> None:
         raise ConnectionError("Error 111 connecting to redis:6379. Connection refused.")
@@ -386,9 +386,10 @@ def without_redis(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         for call in ("log", "ensure_pool"):
             patched.setattr(site.parts.bus, call, away)
-        site.experiment.before()
-        with pytest.raises(ConnectionError):
-            site.experiment.cycle(site.now)
+        for _ in range(looks):
+            site.experiment.before()
+            site.experiment._guarded()
+            assert site.experiment._failing
 
 
 def reason(site: Site, kind: str) -> tuple[str, str]:
@@ -408,7 +409,7 @@ def test_that_redis_is_away_is_said_and_a_wish_to_suspend_obeyed(
     read: list[Any] = []
     listed = site.server.list
     monkeypatch.setattr(site.server, "list", lambda place, *a, **k: read.append(place) or listed(place, *a, **k))
-    without_redis(site, monkeypatch)
+    without_redis(site, monkeypatch, looks=2)
     assert reason(site, "Searching") == ("Unknown", "RedisAway")
     assert site.jobs_of(site.experiment.uid)
     site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]["spec"]["suspend"] = True
@@ -421,6 +422,30 @@ def test_that_redis_is_away_is_said_and_a_wish_to_suspend_obeyed(
     site.experiment.forget()
     site.until("Succeeded")
     assert site.count("succeeded") == 6
+
+
+def test_a_connection_that_is_back_at_the_next_look_is_not_worth_a_word(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while not site.trials():
+        site.step()
+    before = reason(site, "Searching"), reason(site, "Succeeded")
+    without_redis(site, monkeypatch)
+    assert (reason(site, "Searching"), reason(site, "Succeeded")) == before
+    site.experiment._guarded()
+    without_redis(site, monkeypatch)
+    assert (reason(site, "Searching"), reason(site, "Succeeded")) == before
+
+
+def test_a_wish_to_suspend_is_obeyed_at_the_first_look_without_redis(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while not site.trials():
+        site.step()
+    site.server.objects[EXPERIMENTS.plural, NAMESPACE, "search"]["spec"]["suspend"] = True
+    site.experiment.forget()
+    without_redis(site, monkeypatch)
+    assert reason(site, "Suspended") == ("True", "Suspended")
 
 
 def test_a_trial_by_hand_is_adopted_and_measured_beside_the_others(site: Site) -> None:

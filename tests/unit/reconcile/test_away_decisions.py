@@ -37,6 +37,16 @@ def test_it_is_said_once_and_no_job_goes() -> None:
     assert away(then(experiment, plan)) == Plan()
 
 
+def test_since_when_it_searches_is_known_after_an_outage_too() -> None:
+    searching = condition("Searching", "Searching").model_copy(update={"last_transition_time": NOW - seconds(900)})
+    experiment = make_experiment(conditions=(searching,))
+    for _ in range(2):
+        experiment = then(experiment, away(experiment)) if away(experiment).status else experiment
+    back = find_condition(experiment_status(reconcile_experiment(observe(experiment), NOW)).conditions, "Searching")
+    assert back is not None
+    assert (back.status, back.last_transition_time) == ("True", NOW - seconds(900))
+
+
 def test_a_wish_to_suspend_is_obeyed() -> None:
     experiment = wishing(make_experiment(), suspend=True)
     plan = away(experiment)

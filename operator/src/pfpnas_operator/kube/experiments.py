@@ -9,7 +9,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from pfpnas_api.bus.connection import OUTAGE
 from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet
 from pfpnas_operator.driving import Executor, Observer, Records, Road
 from pfpnas_operator.kube import metrics
@@ -24,6 +23,7 @@ from pfpnas_operator.kube.manifests import HeardManifests
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
+from pfpnas_operator.kube.redis_words import words_of
 from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import (
@@ -169,7 +169,9 @@ class ExperimentKeeper(Keeper):
             jobs.indexed = self._indexed
             plan = self._decide(observer, record, now)
         except RedisError as e:
-            self._do_without_redis(experiment, now, why=_words(e))
+            # A connection that was lost is back at the next look, mostly: that is not worth two writes of a status.
+            if self._failing or experiment.spec.suspend:
+                self._do_without_redis(experiment, now, why=words_of(e))
             raise
         return self._carry_out(plan, now)
 
@@ -322,13 +324,6 @@ class ExperimentKeeper(Keeper):
             metrics.TRIALS.labels(self.namespace, self.name, state).set(getattr(status.trials, state))
         if status.best is not None and status.best.score is not None:
             metrics.BEST.labels(self.namespace, self.name).set(status.best.score)
-
-
-def _words(error: RedisError) -> str:
-    """What is wrong with Redis; the same words for as long as it is, since each change of them is written."""
-    if isinstance(error, OUTAGE):
-        return "Redis is away: nothing is decided until it is back; what is being measured goes on"
-    return f"Redis refuses what the search needs: {error}"
 
 
 def _forget_used(observer: Observer) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pfpnas_api.kinds import NASExperimentStatus, find_condition
+from pfpnas_api.kinds import NASExperimentStatus, find_condition, is_true
 from pfpnas_operator.reconcile.conditions import FALSE, Stamp
 from pfpnas_operator.reconcile.cycle import Cycle
 from pfpnas_operator.reconcile.observed import ExperimentObserved
@@ -38,7 +38,9 @@ def _decide(cycle: Cycle, why: str) -> None:
         return cycle.put("Succeeded", FALSE, *state_of(cycle.status))
     # How a search ended that is over stays said: nothing would say it again.
     if cycle.status.search_finished_at is None:
+        since = _true_since(cycle.status)
         cycle.put("Searching", "Unknown", AWAY, why)
+        cycle.status = _since(cycle.status, since)
     return cycle.put("Succeeded", FALSE, AWAY, why)
 
 
@@ -48,3 +50,27 @@ def seen_again(status: NASExperimentStatus) -> NASExperimentStatus:
     if searching is None or searching.reason != AWAY:
         return status
     return status.model_copy(update={"conditions": tuple(one for one in status.conditions if one is not searching)})
+
+
+def as_before(status: NASExperimentStatus, before: NASExperimentStatus) -> NASExperimentStatus:
+    """The status with the time since when it searches, where `before` says that Redis was away meanwhile."""
+    away = find_condition(before.conditions, "Searching")
+    if away is None or away.reason != AWAY or not is_true(status.conditions, "Searching"):
+        return status
+    return _since(status, away.last_transition_time)
+
+
+def _true_since(status: NASExperimentStatus) -> datetime | None:
+    """Since when it searches, if it does; kept while Redis is away, for the time when it is back."""
+    searching = find_condition(status.conditions, "Searching")
+    return searching.last_transition_time if searching is not None and searching.status == "True" else None
+
+
+def _since(status: NASExperimentStatus, moment: datetime | None) -> NASExperimentStatus:
+    if moment is None:
+        return status
+    conditions = tuple(
+        one.model_copy(update={"last_transition_time": moment}) if one.type == "Searching" else one
+        for one in status.conditions
+    )
+    return status.model_copy(update={"conditions": conditions})

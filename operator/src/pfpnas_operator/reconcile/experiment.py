@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pfpnas_api.kinds import CheckpointStatus, NASExperiment, Supernet, Trial, is_true
-from pfpnas_operator.reconcile.away import seen_again
+from pfpnas_operator.reconcile.away import as_before, seen_again
 from pfpnas_operator.reconcile.building import build_request
 from pfpnas_operator.reconcile.conditions import FALSE, TRUE, Stamp
 from pfpnas_operator.reconcile.counting import count
@@ -48,7 +48,7 @@ def reconcile_experiment(observed: ExperimentObserved, now: datetime) -> Plan:
     _decide(cycle)
     if not is_true(cycle.status.conditions, "Succeeded"):
         cycle.put("Succeeded", FALSE, *state_of(cycle.status))
-    cycle.status = fitted(cycle.status)
+    cycle.status = fitted(as_before(cycle.status, status))
     # Trials that finish at the same time finish in the order of their names, here as in what is read again later.
     cycle.plan.trial_status = dict(sorted(cycle.plan.trial_status.items()))
     if cycle.status != status:
