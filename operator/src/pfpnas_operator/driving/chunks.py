@@ -42,7 +42,7 @@ def drop_finished(plan: Plan, finished: Sequence[Trial], records: Records, bus: 
     moment later finds them missing, says so, and they are pushed again.
 
     Args:
-        plan: As it was carried out.
+        plan: Its record is written, its tasks are not there yet: what they name is pushed with them.
         finished: Trials that ended by it, a second measurement included.
         records: After it.
         bus: Where the chunks are.
