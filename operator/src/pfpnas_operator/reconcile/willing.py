@@ -5,8 +5,8 @@ task there is. So, while one refuses, a task is put on the road only for an agen
 others' searches keep those busy they are never seen idle: then one task at a time lies there for them all the same,
 but not in the time right after a refusal.
 
-Who refused is asked again after a while. And what agents say of themselves never fails a search that measured
-something: it waits for whoever did.
+Who refused is asked again after a while. And what agents say of themselves never fails a search that goes on
+and has measured something: it waits for whoever did.
 """
 
 from collections.abc import Mapping, Set
@@ -28,12 +28,12 @@ def refusing(observed: ExperimentObserved) -> Mapping[str, str]:
 
 def all_refuse(observed: ExperimentObserved) -> bool:
     """Whether a search that measured something hears but agents that refuse: its tasks wait for others, or pardon."""
-    return bool(observed.agents) and observed.agents.keys() <= refusing(observed).keys() and _has_measured(observed)
+    return bool(observed.agents) and observed.agents.keys() <= refusing(observed).keys() and _holds_back(observed)
 
 
 def may_wait(observed: ExperimentObserved) -> bool:
-    """Whether a task that was refused is held back: another agent may take it, or measured before."""
-    return bool(_willing(observed)) or _has_measured(observed)
+    """Whether a task that was refused may wait: another agent may take it, or one that is away did such before."""
+    return bool(_willing(observed)) or _holds_back(observed)
 
 
 def may_go_to_another(observed: ExperimentObserved) -> bool:
@@ -45,7 +45,7 @@ def has_taker(observed: ExperimentObserved, plan: Plan, *, task_id: str) -> bool
     """Whether a task is to be put on the road now, beside those that lie there and those of the plan."""
     willing, refusers = _willing(observed), refusing(observed).keys() & observed.agents.keys()
     if not willing or not refusers:
-        return not refusers or not _has_measured(observed)
+        return not refusers or not _holds_back(observed)
     idle = sum(observed.agents[agent].state == "Idle" for agent in willing)
     if observed.refusals.get(task_id, 0) >= MOST_REFUSALS:
         idle = 0
@@ -87,8 +87,12 @@ def _calm(observed: ExperimentObserved) -> bool:
     return not _refusing_now(observed) and all(_ago(observed, agent) >= REFUSAL_PAUSE for agent in known)
 
 
-def _has_measured(observed: ExperimentObserved) -> bool:
-    return observed.summary.succeeded > 0
+def _holds_back(observed: ExperimentObserved) -> bool:
+    """Whether refusals by all agents that are heard say nothing: the search goes on, and some of its trials succeeded.
+
+    Once the search is over a refusal costs one figure, and fails nothing: that is not worth days of waiting.
+    """
+    return observed.summary.succeeded > 0 and observed.experiment.status.search_finished_at is None
 
 
 def said_of(refusers: Mapping[str, str]) -> str:
