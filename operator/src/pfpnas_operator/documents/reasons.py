@@ -131,7 +131,7 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
             "Is an agent running, and does it reach Redis? `pfpnas agents list`.",
         ),
         "AgentsRefuse": Reason(
-            "Those that are heard refuse its tasks, though some were measured before: they are held back until an "
+            "Those that are heard refuse its tasks, though trials succeeded before: tasks are held back until an "
             f"agent that takes them is back. Who refused is asked again every few minutes. Fails after {_DAYS}.",
             "Start the others; or mend what the message names, in the file of the agent that refuses.",
         ),
@@ -184,7 +184,7 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "BadManifest": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
         "BadFigures": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
         **{
-            reason: Reason(f"Every agent of the pool says so, and none has measured anything: {ADVICE[reason]}.")
+            reason: Reason(f"Every agent of the pool says so, and no trial has succeeded: {ADVICE[reason]}.")
             for reason in (
                 "ClassMismatch",
                 "DatasetUnreadable",
