@@ -1,11 +1,12 @@
 """One tiny run, whole, that all tests of `pfpnas run` look at, and whose supernet they take over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.kube_site import Site, kube_site
 from support.run_process import Place
 
 
@@ -30,3 +31,10 @@ def trained(whole_run: tuple[Place, str], tmp_path: Path) -> Callable[..., Place
         return place
 
     return make
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Keepers at work on a Redis of their own."""
+    with kube_site(tmp_path) as made:
+        yield made
