@@ -118,7 +118,8 @@ class DatasetSpec(Model):
     }
 
     format: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "ImageFolder", "NPZ", "Shapes"]
-    """torchvision's data sets and folder of images, arrays in .npz (images, labels), or the built-in generator."""
+    """torchvision's data sets and folder of images, arrays in .npz (images, labels), or the built-in generator. What
+    the folder of each holds: docs/training.md."""
     uri: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """In a cluster s3://…, gs://…, abfs://… or http(s)://…; on one machine a folder or file (relative to the document's
     own folder, absolute, or file://…); in both sha256:… of an artifact."""
@@ -167,8 +168,9 @@ class TrainingSpec(Model):
     """Steps between checkpoints."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods that train together (data parallel, one process a GPU); each step's batch is shared out among them. In a
-    cluster only. A change counts from the next start of the training's Job on, which then begins anew: rounding and
-    BatchNorm's statistics are other ones with other shares of a batch."""
+    cluster only. A change counts from the next start of the training's Job on, which goes on from the last checkpoint.
+    The weights are then not bit for bit those of one number of workers: rounding and BatchNorm's statistics are other
+    ones with other shares of a batch."""
     calibration_images: Annotated[int, Field(ge=64, le=10_000)] = 1024
     """Training images kept beside the checkpoint, with which every candidate's BatchNorm is recalibrated."""
 

@@ -35,7 +35,8 @@ class TrialSpec(Model):
 
     experiment_ref: LocalReference
     architecture: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-z0-9.-]+$")]
-    """Canonical id."""
+    """Canonical id: `r<pixels>`, then for each of the six elastic stages `-` and its blocks `k<kernel>e<expand ratio>`,
+    with `.` between them: r24-k3e3-k3e2.k3e3-k3e2-k3e3-k3e2-k5e2. The last stage has one block."""
     index: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """The tuner's number of it; only on the tuner's own."""
     origin: Origin = "User"
@@ -56,7 +57,7 @@ class Repeat(Model):
 
 
 class TrialStatus(Model):
-    """What is known of a trial. Conditions: Built, Measured, Succeeded, Failed."""
+    """What is known of a trial. Conditions: Accepted (only where it is refused), Built, Measured, Succeeded, Failed."""
 
     observed_generation: Count = 0
     conditions: Conditions = ()

@@ -26,6 +26,10 @@ def _hours(of: str) -> str:
     return f"{int(getattr(deadlines, of).total_seconds() // 3600)} h"
 
 
+def _begun(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 _DAYS = f"{deadlines.WAIT_DEADLINE.days} days"
 
 PODS: Final[Mapping[str, Reason]] = {
@@ -128,7 +132,8 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "Heartbeat": Reason("So many agents of the pool are heard."),
         "NoHeartbeat": Reason(
             f"None is heard; what lies on the road waits. Fails after {_DAYS} (WaitingForAgents).",
-            "Is an agent running, and does it reach Redis? `pfpnas agents list`.",
+            "Is an agent running, and does it reach Redis? `pfpnas agents list -n pfpnas`; else its log says "
+            "`Redis is away`.",
         ),
         "AgentsRefuse": Reason(
             "Those that are heard refuse its tasks, though trials succeeded before: tasks are held back until an "
@@ -148,7 +153,7 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "RedisAway": Reason(
             "Redis can't be reached, or refuses (status Unknown): nothing is decided, but `spec.suspend` is obeyed. "
             "What agents measure goes on. No deadline counts.",
-            "See docs/operations.md.",
+            "[Trouble with the release itself](operations.md#trouble-with-the-release-itself).",
         ),
         "BudgetSpent": Reason("All `budget.maxTrials` were started and are done.", "Raise it, and it goes on."),
         "DurationSpent": Reason(
@@ -181,10 +186,19 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "JobFailed": Reason(f"The tuner or a worker died {deadlines.MOST_ATTEMPTS} times.", "See its log."),
         "BadInput": Reason("The tuner refused its input.", "See its message."),
         "BuildFailed": Reason("The reference model can't be built.", "See the log of its Job."),
-        "BadManifest": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
-        "BadFigures": Reason("As of a trial, and already for the reference model.", "See docs/trial-image.md."),
+        "BadManifest": Reason(
+            "As of a trial, and already for the reference model.",
+            "[What an image leaves](trial-image.md#what-it-leaves).",
+        ),
+        "BadFigures": Reason(
+            "As of a trial, and already for the reference model.",
+            "[What an image leaves](trial-image.md#what-it-leaves).",
+        ),
         **{
-            reason: Reason(f"Every agent of the pool says so, and no trial has succeeded: {ADVICE[reason]}.")
+            reason: Reason(
+                f"Every agent of the pool says so, and no trial has succeeded: {ADVICE[reason].partition(': ')[0]}.",
+                f"{_begun(ADVICE[reason].partition(': ')[2])}.",
+            )
             for reason in (
                 "ClassMismatch",
                 "DatasetUnreadable",
@@ -196,6 +210,18 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         },
     },
 }
+
+_REMEDIES: Final[Mapping[str, str]] = {
+    "MeasurementTimeout": "Raise `target.measurement.deadlineSeconds`, or lower `maxSeconds` there.",
+    "OutOfMemory": "Lower resolutions or a narrower space; or its owner raises `limits.memory` in the agent's file.",
+    "UnsupportedOperator": "Another backend, or a newer one.",
+    "BackendFailed": "Ask the device's owner for that log.",
+    "BadModel": "With an image of your own: [what an image leaves](trial-image.md#what-it-leaves). Else see the log of "
+    "the agent.",
+    "BlobMissing": "[Trouble with the release itself](operations.md#trouble-with-the-release-itself).",
+    "DeviceUnavailable": "Its owner frees the device of other work.",
+}
+"""For failures whose meaning says none."""
 
 TRIAL: Final[Mapping[str, Mapping[str, Reason]]] = {
     "Accepted": {
@@ -209,7 +235,11 @@ TRIAL: Final[Mapping[str, Mapping[str, Reason]]] = {
         "SelfMeasured": Reason("Its image measured it by itself and left no model."),
     },
     "Measured": {
-        "Queued": Reason("It waits for an agent of the pool."),
+        "Queued": Reason(
+            "It waits for an agent of the pool. No deadline counts while agents are heard.",
+            "`pfpnas agents list -n pfpnas`. An agent measures one candidate at a time: the last `task claimed` in its "
+            "log names namespace and experiment of what it has.",
+        ),
         "Measuring": Reason("An agent measures it; `target.measurement.deadlineSeconds` count from here."),
         "Measured": Reason("Its figures are there."),
         "SelfMeasured": Reason("They are its image's."),
@@ -225,18 +255,25 @@ TRIAL: Final[Mapping[str, Mapping[str, Reason]]] = {
         "BadManifest": Reason(
             "What its image left can't be used: no manifest, a model that is not in the store or has an impossible "
             "size, or otherwise than for the reference model.",
-            "See the message, and docs/trial-image.md.",
+            "See the message, and [what an image leaves](trial-image.md#what-it-leaves).",
         ),
-        "BadFigures": Reason("Its image left figures that can't be true.", "See docs/trial-image.md."),
+        "BadFigures": Reason(
+            "Its image left figures that can't be true.", "[What an image leaves](trial-image.md#what-it-leaves)."
+        ),
         "BuildFailed": Reason(f"Its build failed {deadlines.MOST_ATTEMPTS} times.", "See the log of its Jobs."),
         "MetricUnavailable": Reason("A limited metric was not measured.", "Another backend, or no such limit."),
         "Poisoned": Reason(
-            f"{deadlines.MOST_ATTEMPTS} agents took it and were lost or late: it may be what kills them."
+            f"{deadlines.MOST_ATTEMPTS} agents took it and were lost or late: it may be what kills them.",
+            "The log of these agents, and the system's of their device. `limits.memory` in the agent's file makes a "
+            "candidate fail that would take the device's whole memory.",
         ),
-        "NoUsableAnswer": Reason("Its agents answered by nothing that can be true."),
+        "NoUsableAnswer": Reason(
+            "Its agents answered by nothing that can be true.",
+            "Look at these agents; the Events `ResultRefused` say why.",
+        ),
         "Withdrawn": Reason("The experiment ended before it was measured; no failure of its own."),
         **{
-            reason: Reason(f"{text[0].upper()}{text[1:]}.")
+            reason: Reason(f"{_begun(text)}.", _REMEDIES[reason])
             for reason, text in ADVICE.items()
             if reason not in EXPERIMENT["Failed"]
         },
@@ -293,12 +330,15 @@ for its author; nothing runs for it.
 """
 
 
+_GIVEN_UP = "Beside these: the reason of any wait that was given up, once its deadline is over.\n"
+
+
 def page() -> str:
     """docs/reasons.md."""
     parts = [_HEAD, "## Of every condition that tells of a pod\n", _table(PODS)]
     for title, kind in (("Supernet", SUPERNET), ("NASExperiment", EXPERIMENT), ("Trial", TRIAL)):
         for condition, reasons in kind.items():
-            parts += [f"## {title}: {condition}\n", _table(reasons)]
+            parts += [f"## {title}: {condition}\n", *([_GIVEN_UP] if condition == "Failed" else []), _table(reasons)]
     parts += ["## In `status.finalists` and `status.evaluations`\n", _table(ENDINGS)]
     parts += ["## Events beside these\n", _table(EVENTS)]
     return "\n".join(parts)
