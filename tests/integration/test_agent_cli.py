@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_check_shows_what_is_there_and_what_is_not(config: Path) -> None:
-    done = agent("check", "--config", str(config))
+    done = agent("check", "--config", str(config), "--offline")
     assert done.returncode == 2
     assert "quadrants: IDX, 300 grey images 8x8, 4 classes: " in done.stdout
     assert "cores" in done.stdout
@@ -55,7 +56,7 @@ def test_check_shows_what_is_there_and_what_is_not(config: Path) -> None:
 
 def test_check_of_one_experiment_looks_at_its_aliases_only(config: Path) -> None:
     asked = ("--pool", "bench", "--dataset", "quadrants", "--backend", "onnxruntime", "--head", "Supernet")
-    done = agent("check", "--config", str(config), "--json", *asked, "--classes", "4")
+    done = agent("check", "--config", str(config), "--offline", "--json", *asked, "--classes", "4")
     assert (done.returncode, done.stderr) == (0, "")
     (found,) = json.loads(done.stdout)["datasets"]
     assert found["images"] == 300 == sum(found["splits"].values())
@@ -74,13 +75,17 @@ def test_check_of_one_experiment_looks_at_its_aliases_only(config: Path) -> None
             ("--dataset", "quadrants", "--backend", "onnxruntime", "--head", "Supernet", "--classes", "10"),
             "datasets.quadrants: it has 4 classes, the supernet 10",
         ),
+        (
+            ("--dataset", "quadrants", "--backend", "onnxruntime", "--namespace", "team-a"),
+            "namespaces: the experiment is of 'team-a', this agent serves default: add team-a",
+        ),
         (("--head", "Wooden"), "--head is 'Wooden'; allowed are Fitted and Supernet"),
     ],
 )
 def test_check_says_in_one_line_what_an_experiment_would_miss(
     config: Path, asked: tuple[str, ...], message: str
 ) -> None:
-    done = agent("check", "--config", str(config), *asked)
+    done = agent("check", "--config", str(config), "--offline", *asked)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -190,6 +195,11 @@ def test_the_environment_may_name_redis(tmp_path: Path) -> None:
     done = agent("run", "--config", str(tmp_path / "agent.yaml"), PFPNAS_REDIS_URL="http://of-the-environment")
     assert done.returncode == 2
     assert "'http://of-the-environment' is no Redis URL" in done.stderr
+
+
+def test_the_version_is_told() -> None:
+    done = agent("--version")
+    assert (done.returncode, done.stdout) == (0, f"pfpnas-agent {version('pfpnas-agent')}\n")
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("check",), ("preview",), ("export",)])

@@ -70,6 +70,9 @@ def test_killed_between_journal_and_answer_it_sends_without_measuring(tmp_path: 
             server.kill()
             first.wait_for("measured")
             first.wait_for("Redis is away")
+            away = first.events("Redis is away")[-1]
+            assert away["redis"] == server.url
+            assert away["detail"]
             first.kill()
         server.start()
         assert (world.results(), world.pending()) == ([], 1)

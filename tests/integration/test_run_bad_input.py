@@ -152,6 +152,11 @@ def test_out_where_another_run_works(tmp_path: Path) -> None:
 
 AGENTS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
     "unknown pool": ({"pool": "attic"}, {}, ("pool", "attic", "bench")),
+    "another namespace": (
+        {"namespaces": ["team-a"]},
+        {},
+        ("agent.yaml: namespaces: the experiment is of 'default', this agent serves team-a",),
+    ),
     "unknown data set": ({}, {"spec": {"target": {"dataset": "letters"}}}, ("letters", "private")),
     "unknown backend": ({}, {"spec": {"target": {"backend": "npu"}}}, ("npu", "onnxruntime")),
     "unknown field": ({"pools": "bench"}, {}, ("agent.yaml", "pools")),
@@ -186,6 +191,15 @@ def test_validate_asks_the_agent_too(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "letters" in result.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"search.yaml", "agent.yaml", "images.idx3", "labels.idx1"}
+
+
+def test_validate_asks_the_agent_whom_it_serves(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.agent["namespaces"] = ["team-a"]
+    place.write()
+    result = CliRunner().invoke(app, ["validate", *place.paths])
+    assert result.exit_code == 2
+    assert "namespaces: the experiment is of 'default', this agent serves team-a" in result.stderr
 
 
 def test_validate_only_warns_of_data_that_are_elsewhere(tmp_path: Path) -> None:

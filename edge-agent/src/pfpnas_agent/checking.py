@@ -1,13 +1,18 @@
-"""`pfpnas-agent check`: is what the file promises really there? Looks, and sends nothing."""
+"""`pfpnas-agent check`: is what the file promises really there, and is it let in? Takes no task."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pfpnas_agent.config import DEFAULT_BACKEND, AgentConfig, CommandBackend, OnnxRuntimeBackend
+from pfpnas_agent import reaching
+from pfpnas_agent.config import DEFAULT_BACKEND, AgentConfig, CommandBackend, ConfigError, OnnxRuntimeBackend
 from pfpnas_agent.datasets import DataError, Prepared, Progress, prepare, splits
 from pfpnas_agent.hardware import Hardware, hardware
 from pfpnas_agent.state import StateDir
+from pfpnas_api.bus import BusError, connect
+
+ASKING = "check"
+"""Under this name Redis is asked: an agent of the same name would lose nothing by it."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class Expected:
     """What an experiment is going to ask for; None is not asked."""
 
     pool: str | None = None
+    namespace: str | None = None
     dataset: str | None = None
     backend: str | None = None
     head: str | None = None
@@ -24,7 +30,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Found:
-    """One alias: what is there, or what is wrong with it."""
+    """One alias (of Redis: its address): what is there, or what is wrong with it."""
 
     alias: str
     shown: dict[str, Any]
@@ -40,6 +46,8 @@ class Report:
     """What `check` found."""
 
     pool: str
+    namespaces: tuple[str, ...]
+    redis: Found
     hardware: Hardware
     backends: list[Found]
     datasets: list[Found]
@@ -49,6 +57,8 @@ class Report:
         """As JSON shows it."""
         return {
             "pool": self.pool,
+            "namespaces": list(self.namespaces),
+            "redis": self.redis.document(),
             "hardware": asdict(self.hardware),
             "backends": [found.document() for found in self.backends],
             "datasets": [found.document() for found in self.datasets],
@@ -56,20 +66,70 @@ class Report:
         }
 
 
-def check(config: AgentConfig, state: StateDir, expected: Expected, *, progress: Progress) -> Report:
-    """Look at hardware, backends and data sets; where an alias is expected, at what is expected only."""
+def check(config: AgentConfig, state: StateDir, expected: Expected, *, redis: Found, progress: Progress) -> Report:
+    """Look at hardware, backends and data sets; where an alias is expected, at what is expected only.
+
+    Args:
+        config: The agent's own file.
+        state: Where decoded images are kept.
+        expected: What an experiment names.
+        redis: What `redis_of` found.
+        progress: Told while images are decoded.
+    """
     everything = expected.backend is None and expected.dataset is None
     backends = [_backend(config, alias) for alias in _backends(config) if everything or alias == expected.backend]
     named = [alias for alias in config.datasets if everything or alias == expected.dataset]
     datasets = [_dataset(config, alias, state, progress) for alias in named]
-    problems = [found.problem for found in (*backends, *datasets) if found.problem]
+    problems = [found.problem for found in (redis, *backends, *datasets) if found.problem]
+    if everything and not config.datasets:
+        problems.append(_NO_DATA)
     return Report(
         pool=config.pool,
+        namespaces=config.namespaces,
+        redis=redis,
         hardware=hardware(),
         backends=backends,
         datasets=datasets,
         problems=[*_mismatches(config, expected, datasets), *problems],
     )
+
+
+_NO_DATA = (
+    "datasets: the config has none, so no experiment finds its data here: add yours, such as "
+    "'datasets: {scans: {format: Folder, path: scans}}'"
+)
+
+
+def redis_of(config: AgentConfig, override: str | None, environment: Mapping[str, str], *, offline: bool) -> Found:
+    """Is Redis named, and does it let this agent in?
+
+    Args:
+        config: The agent's own file.
+        override: An address that goes before all others.
+        environment: May name one as well.
+        offline: Connect to nothing; then an address may also be missing, since `pfpnas run` brings its own.
+    """
+    named = config.named_redis(override, environment)
+    if offline and not named and config.redis.password_file is None:
+        return Found("none in the config", {"says": ["not tried"]})
+    shown = "none" if not named else reaching.place(named)
+    try:
+        connect(
+            named or "redis://"
+        ).close()  # an address that can't be read is refused before a password is put into it
+        url = config.redis_url(override, environment)
+        shown = reaching.described(url)
+        says = ["not tried"] if offline else _tried(config, url, overridden=named != config.named_redis(None, {}))
+    except ConfigError as e:
+        return Found(shown, {}, str(e))
+    except BusError as e:
+        return Found(shown, {}, f"redis: {e}")
+    return Found(shown, {"says": says})
+
+
+def _tried(config: AgentConfig, url: str, *, overridden: bool) -> list[str]:
+    joined = config.joined and not overridden
+    return list(reaching.tried(url, pool=config.pool, agent=ASKING, joined=joined))
 
 
 def _backends(config: AgentConfig) -> list[str]:
@@ -79,6 +139,12 @@ def _backends(config: AgentConfig) -> list[str]:
 def _mismatches(config: AgentConfig, expected: Expected, datasets: list[Found]) -> Iterator[str]:
     if expected.pool not in (None, config.pool):
         yield f"pool: the experiment names {expected.pool!r}, this agent serves {config.pool!r}"
+    if expected.namespace not in (None, *config.namespaces):
+        served = ", ".join(config.namespaces)
+        yield (
+            f"namespaces: the experiment is of {expected.namespace!r}, this agent serves {served}: "
+            f"add {expected.namespace} to its namespaces"
+        )
     if expected.backend is not None and config.backend(expected.backend) is None:
         yield f"backends: no {expected.backend!r} in the config; known are {', '.join(_backends(config))}"
     if expected.dataset is not None and expected.dataset not in config.datasets:
@@ -135,6 +201,8 @@ def lines(report: Report) -> Iterator[str]:
     """The report for a person."""
     machine = report.hardware
     yield f"pool      {report.pool}"
+    yield f"serves    namespaces {', '.join(report.namespaces)}"
+    yield f"redis     {report.redis.alias}: {'; '.join(report.redis.shown.get('says', ['no']))}{_marked(report.redis)}"
     yield f"cpu       {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB memory"
     if machine.board:
         yield f"board     {machine.board}"

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -44,6 +45,21 @@ def main() -> None:
     app()
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pfpnas-agent {version('pfpnas-agent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command; the help text is the app's own."""
+
+
 @app.command()
 def run(
     config: Config = DEFAULT_CONFIG,
@@ -79,7 +95,8 @@ def run(
     bus = AgentBus(client, pool=settings.pool, agent=agent)
     heart = Heart(AgentBus(connect(url), pool=settings.pool, agent=agent))
     try:
-        Agent(bus, heart, journal=journal, performer=Performer(settings, directory)).run()
+        performer = Performer(settings, directory)
+        Agent(bus, heart, journal=journal, performer=performer, redis=redacted(url)).run()
     except OSError as e:
         _fail(f"stateDir: {e.filename or directory.root} failed ({e.strerror})", code=FAILED)
 
@@ -89,7 +106,13 @@ def check(
     config: Config = DEFAULT_CONFIG,
     state: State = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    redis: Annotated[str | None, typer.Option(help="Redis URL, as for run.")] = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Leave Redis out: a file for `pfpnas run` needs none, since the run brings it."),
+    ] = False,
     pool: Annotated[str | None, typer.Option(help="Pool that an experiment names.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Namespace that an experiment is of.")] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Data set that an experiment names; looks at what is named only.")
     ] = None,
@@ -99,19 +122,24 @@ def check(
     head: Annotated[str | None, typer.Option(help="Head that an experiment names: Fitted or Supernet.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of the supernet's classes, for head Supernet.")] = None,
 ) -> None:
-    """Show hardware, backends and data sets; exit with 2 if something can't be used. Sends nothing.
+    """Show hardware, backends and data sets, and try Redis; exit with 2 if the agent could not work so.
 
-    With --pool, --dataset, --backend, --head and --classes it answers for one experiment: is what it will ask for here?
+    Sends nothing but the login and the question whether tasks can be taken; takes none. With --offline it sends nothing
+    at all. With --pool, --namespace, --dataset, --backend, --head and --classes it answers for one experiment: is what
+    it will ask for here?
     """
-    from pfpnas_agent.checking import Expected, lines  # noqa: PLC0415
+    from pfpnas_agent.checking import Expected, lines, redis_of  # noqa: PLC0415
     from pfpnas_agent.checking import check as checked  # noqa: PLC0415
 
     with _one_message():
         if head not in (None, "Fitted", "Supernet"):
             raise ConfigError(f"--head is {head!r}; allowed are Fitted and Supernet")
         settings, directory = _opened(config, state)
-        expected = Expected(pool=pool, dataset=dataset, backend=backend, head=head, classes=classes)
-        report = checked(settings, directory, expected, progress=_tell)
+        expected = Expected(
+            pool=pool, namespace=namespace, dataset=dataset, backend=backend, head=head, classes=classes
+        )
+        found = redis_of(settings, redis, os.environ, offline=offline)
+        report = checked(settings, directory, expected, redis=found, progress=_tell)
     if as_json:
         typer.echo(json.dumps(report.document(), indent=2))
     else:

@@ -228,13 +228,22 @@ class AgentConfig(Model):
             return OnnxRuntimeBackend(type="onnxruntime")
         return self.backends.get(alias)
 
+    @property
+    def joined(self) -> bool:
+        """Whether a join says where Redis is."""
+        return self._join is not None
+
+    def named_redis(self, override: str | None, environment: Mapping[str, str]) -> str | None:
+        """Where Redis is: the override, else the environment, else the file; without the password file's password."""
+        return override or environment.get(ENV_REDIS) or (self._join.redis_url if self._join else self.redis.url)
+
     def redis_url(self, override: str | None, environment: Mapping[str, str]) -> str:
         """Where Redis is: the override, else the environment, else the file; with the password file's password.
 
         Raises:
             ConfigError: none of them says it, or the password file can't be read.
         """
-        url = override or environment.get(ENV_REDIS) or (self._join.redis_url if self._join else self.redis.url)
+        url = self.named_redis(override, environment)
         if not url:
             raise ConfigError(
                 f"redis.url is missing: `pfpnas-agent join`, write it into the config, set {ENV_REDIS}, or pass --redis"
@@ -285,6 +294,10 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise ConfigError(
+            f"{path} can't be read: {_reason(e)}; name the file with --config, or make one with `pfpnas-agent join`"
+        ) from e
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"{path} can't be read: {_reason(e)}") from e
     except yaml.YAMLError as e:
@@ -329,16 +342,21 @@ def _first_problem(error: ValidationError) -> str:
 def _in_words(detail: dict[str, Any]) -> str:
     context = {name: str(value).strip("'") for name, value in detail.get("ctx", {}).items()}
     match detail["type"]:
-        case "extra_forbidden":
-            return "unknown field; check its spelling against the reference in the agent's README"
-        case "missing":
-            return "required, but missing"
         case "union_tag_not_found":
             return f"{context['discriminator']} is missing"
         case "union_tag_invalid":
             allowed = context["expected_tags"].replace("'", "")
             return f"{context['discriminator']} is {context['tag']}; allowed are {allowed}"
-    return str(detail["msg"]).removeprefix("Value error, ")
+        case "string_pattern_mismatch":
+            return f"write lower-case letters, digits, '-' and '.' (it has to match {context['pattern']})"
+    return _WORDS.get(detail["type"]) or str(detail["msg"]).removeprefix("Value error, ")
+
+
+_WORDS = {
+    "extra_forbidden": "unknown field; check its spelling against the reference in the agent's README",
+    "missing": "required, but missing",
+    "tuple_type": "write a list, such as [one, two]",
+}
 
 
 def _reason(error: Exception) -> str:

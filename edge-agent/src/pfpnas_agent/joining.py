@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from pfpnas_agent import reaching
 from pfpnas_agent.config import ConfigError, read
-from pfpnas_api.bus import AgentBus, BusError, GroupMissing, check, connect
-from pfpnas_api.bus.connection import Client
 from pfpnas_api.joining import Join, JoinError
 
 STARTER = """\
@@ -82,32 +80,7 @@ def tried(found: Join) -> Iterator[str]:
     Raises:
         BusError: not reached, not trusted, not let in; says what to do.
     """
-    url = found.redis_url
-    client = connect(url)
-    _logged_in(client, url)
-    yield f"connected to {found.url} as {found.user}"
-    try:
-        AgentBus(client, pool=found.pool, agent=found.name).held()
-    except GroupMissing:
-        yield f"pool {found.pool}: no experiment has used it yet; the agent waits for one"
-    except NoPermissionError as e:
-        raise BusError(f"{found.user} may not take tasks of pool {found.pool} ({e}): ask for a new join string") from e
-    except RedisError as e:
-        raise BusError(f"Redis at {found.url} let this agent in, but then failed: {e}") from e
-    else:
-        yield f"pool {found.pool}: in use, its tasks can be taken"
-
-
-def _logged_in(client: Client, url: str) -> None:
-    try:
-        check(client, url)
-    except BusError as e:
-        if isinstance(e.__cause__, AuthenticationError):
-            raise BusError(
-                "Redis doesn't know this user and password: an agent that was just added is let in within half a "
-                "minute, so try again; one that was removed or rotated needs a new string from `pfpnas agents add`"
-            ) from e
-        raise
+    yield from reaching.tried(found.redis_url, pool=found.pool, agent=found.name, joined=True)
 
 
 def _written(config: Path) -> str:

@@ -25,10 +25,11 @@ Returned = TypeVar("Returned")
 
 
 class Agent:
-    """One agent of one pool."""
+    """One agent of one pool; `redis` is the address as the log may show it."""
 
-    def __init__(self, bus: AgentBus, heart: Heart, *, journal: Journal, performer: Performer) -> None:
+    def __init__(self, bus: AgentBus, heart: Heart, *, journal: Journal, performer: Performer, redis: str) -> None:
         self._bus, self._heart, self._journal, self._performer = bus, heart, journal, performer
+        self._redis = redis
 
     def run(self) -> None:
         """Serve for ever: first what was finished but never sent, then what was claimed before, then new tasks.
@@ -95,11 +96,11 @@ class Agent:
         self._patiently(lambda: self._bus.answer(result))
 
     def _patiently(self, call: Callable[[], Returned]) -> Returned:
-        return patiently(call, on_wait=_away)
+        return patiently(call, on_wait=self._away)
 
-
-def _away(seconds: float, error: Exception) -> None:
-    logs.warning("Redis is away", retry_seconds=round(seconds, 1), error=type(error).__name__)
+    def _away(self, seconds: float, error: Exception) -> None:
+        said = {"error": type(error).__name__, "detail": str(error)}
+        logs.warning("Redis is away", redis=self._redis, retry_seconds=round(seconds, 1), **said)
 
 
 def _pause(mean: float) -> None:

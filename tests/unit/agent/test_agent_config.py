@@ -35,7 +35,8 @@ def test_defaults_are_the_ones_the_reference_names(tmp_path: Path) -> None:
     [
         ("{}", "pool: required"),
         ("pool: p\npol: q", "pol: unknown field"),
-        ("pool: Not An Alias", "pool: "),
+        ("pool: Not An Alias", "pool: write lower-case letters, digits"),
+        ("pool: p\nnamespaces: team-a", "namespaces: write a list, such as [one, two]"),
         ("pool: p\ndatasets: {d: {format: IDX, image: a, labels: b}}", "datasets.d.image: unknown field"),
         ("pool: p\ndatasets: {d: {format: TIFF, path: a}}", "format is TIFF; allowed are IDX, NPZ, Folder"),
         ("pool: p\ndatasets: {d: {path: a}}", "datasets.d: format is missing"),
@@ -63,7 +64,7 @@ def test_a_namespace_may_be_as_long_as_kubernetes_allows(tmp_path: Path) -> None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read: No such file.*--config.*`pfpnas-agent join`"):
         load(tmp_path / "nowhere.yaml")
 
 

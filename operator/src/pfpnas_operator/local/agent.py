@@ -40,6 +40,8 @@ def _argv(command: str, config: Path) -> list[str]:
 def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *, state: Path) -> None:
     """Ask the agent, before anything is started, whether it knows the experiment's pool, data set and backend.
 
+    Redis is left out: the run brings its own, or tries the one that it is given.
+
     Args:
         config: The agent's own file.
         supernet: Says the classes, for head Supernet.
@@ -51,8 +53,19 @@ def check_target(config: Path, supernet: Supernet, experiment: NASExperiment, *,
         AgentError: it doesn't; the message names the alias or the file.
     """
     target = experiment.spec.target
-    argv = [*_argv("check", config), "--json", "--state", str(state)]
-    argv += ["--pool", target.pool, "--dataset", target.dataset, "--backend", target.backend, "--head", target.head]
+    argv = [*_argv("check", config), "--json", "--offline", "--state", str(state)]
+    argv += [
+        "--namespace",
+        experiment.metadata.namespace,
+        "--pool",
+        target.pool,
+        "--dataset",
+        target.dataset,
+        "--backend",
+        target.backend,
+        "--head",
+        target.head,
+    ]
     classes = DATASET_CLASSES.get(supernet.spec.dataset.format)
     if classes is not None:
         argv += ["--classes", str(classes)]
