@@ -43,7 +43,7 @@ class Rendering:
         return [self.release, chart or str(CHARTS / self.chart), "-n", self.namespace, *files, *sets]
 
 
-AGENT = ("pool=bench-cpu", "join.existingSecret=bench-cpu-join")
+AGENT = ("pool=bench-cpu", "join.existingSecret=bench-1-join")
 _EVERYTHING = Path(__file__).with_name("chart_values") / "everything.yaml"
 
 RENDERINGS = (
@@ -71,7 +71,7 @@ RENDERINGS = (
     Rendering(
         name="k3s-edge-agent",
         chart="pfpnas-edge-agent",
-        release="bench-cpu",
+        release="bench-1",
         namespace="pfpnas-edge",
         files=(EXAMPLES / "k3s-edge" / "agent-values.yaml",),
     ),

@@ -136,7 +136,8 @@ def test_the_agent_can_read_its_file(rendering: Rendering, tmp_path: Path) -> No
     (tmp_path / "join").write_text(join.encode())
     (tmp_path / "agent.yaml").write_text(yaml.safe_dump({**config, "joinFile": "join"}))
     agent = load(tmp_path / "agent.yaml")
-    assert (agent.pool, agent.namespaces) == ("bench-cpu", ("default",))
+    searchers = "team-a" if rendering.name == "k3s-edge-agent" else "default"
+    assert (agent.pool, agent.namespaces) == ("bench-cpu", (searchers,))
     spec = pods(documents)[f"DaemonSet/{name}"]["spec"]
     mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
     assert str(Path(config["joinFile"]).parent) in mounts
@@ -235,6 +236,7 @@ def test_the_notes_say_what_to_do_next(rendering: Rendering, tmp_path: Path) -> 
     assert "kubectl" in text
     assert "%!" not in text
     assert ("No pool is open" in text) == (rendering.name in ("default", "external"))
+    assert ("image.registry is empty" in text) == (rendering.name in ("default", "external"))
 
 
 @_named(OF_PFPNAS)
