@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pfpnas_operator.cli import app
+from pfpnas_operator.local import parts
 from pfpnas_operator.local.folder import RunFolder
 from support.run_process import Place, Whole
 
@@ -134,6 +136,55 @@ def test_redis_that_refuses(tmp_path: Path) -> None:
 def test_redis_url_that_is_none(tmp_path: Path) -> None:
     place = Place(tmp_path)
     _assert_refused(_run(place, "--no-agent", "--redis", "localhost:6379"), place, "--redis", "redis://")
+
+
+def test_agents_elsewhere_without_a_redis_that_they_reach(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    _assert_refused(_run(place, "--no-agent"), place, "--no-agent needs --redis URL")
+    _assert_refused(_run(place, "--no-agent", "--baseline", "random"), place, "--no-agent needs --redis URL")
+
+
+def _alone(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    """As where only the operator's distribution is installed."""
+    real = parts.find_spec
+    monkeypatch.setattr(parts, "find_spec", lambda name: None if name in missing else real(name))
+
+
+def test_the_command_alone_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _alone(monkeypatch, "pfpnas_workloads", "pfpnas_agent")
+    place = Place(tmp_path)
+    result = _run(place)
+    _assert_refused(result, place, "pfpnas_workloads and pfpnas_agent are not installed", "`uv run pfpnas …`")
+    assert len(result.stderr.splitlines()) == 1
+    _assert_refused(_run(place, "--no-agent", "--redis", "redis://h"), place, "pfpnas_workloads is not installed")
+
+
+def test_the_command_alone_validates_all_but_the_agents_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _alone(monkeypatch, "pfpnas_workloads", "pfpnas_agent")
+    place = Place(tmp_path)
+    result = CliRunner().invoke(app, ["validate", *place.paths])
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"warning: {place.paths[1]} was not looked at: pfpnas_agent is not installed: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_documents_that_were_never_run_are_no_run(command: str, tmp_path: Path) -> None:
+    place = Place(tmp_path / "place")
+    supernet, experiment = (tmp_path / "place" / "search.yaml").read_text().split("---\n")
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "supernet.yaml").write_text(supernet)
+    (folder / "experiment.yaml").write_text(experiment)
+    result = CliRunner().invoke(app, [command, str(folder)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{folder} holds no run, only its documents: ")
+    assert not place.out.exists()
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"pfpnas {version('pfpnas-operator')}\n")
 
 
 def test_out_that_cannot_be_made(tmp_path: Path) -> None:

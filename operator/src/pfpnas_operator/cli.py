@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from pfpnas_operator.local.baseline import given_baseline
 from pfpnas_operator.local.baseline_run import perform_beside
 from pfpnas_operator.local.ending import DONE, INTERRUPTED, INVALID
 from pfpnas_operator.local.folder import FolderError, RunFolder
+from pfpnas_operator.local.parts import AGENT, PartMissing, missing_parts
 from pfpnas_operator.local.preflight import DataMissing, public_data_problem
 from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import write_report
@@ -25,7 +27,7 @@ from pfpnas_operator.local.run import RunRequest, Voice, perform
 from pfpnas_operator.local.server import RedisUnavailable
 from pfpnas_operator.local.status import status_lines
 
-USER_ERRORS = (DocumentError, FolderError, DataMissing, AgentError, RedisUnavailable, ArtifactError)
+USER_ERRORS = (DocumentError, FolderError, PartMissing, DataMissing, AgentError, RedisUnavailable, ArtifactError)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +54,21 @@ Baseline = Annotated[
 Name = Annotated[str | None, typer.Option("--experiment", help="Which one, where there are several.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pfpnas {version('pfpnas-operator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command; the help text is the app's own."""
+
+
 @app.command()
 def run(
     paths: Paths,
@@ -61,7 +78,10 @@ def run(
         str | None, typer.Option(help="A running Redis; default: one of its own for the time of the run.")
     ] = None,
     agent: Annotated[
-        bool, typer.Option("--agent/--no-agent", help="Start the agent of agent.yaml here, or wait for others.")
+        bool,
+        typer.Option(
+            "--agent/--no-agent", help="Start the agent of agent.yaml here, or wait for others (needs --redis)."
+        ),
     ] = True,
     overrides: Set = None,
     baseline: Baseline = None,
@@ -138,7 +158,18 @@ def report(
 
 
 def _records(folder: Path) -> Records:
-    return Records.of(*RunFolder(folder).read())
+    """What the folder of a run holds.
+
+    Raises:
+        FolderError: nothing was run there, or a document is damaged.
+    """
+    records = Records.of(*RunFolder(folder).read())
+    if not records.experiment.metadata.uid:
+        name = records.experiment.metadata.name
+        raise FolderError(
+            f"{folder} holds no run, only its documents: name the folder of a run; the default is runs/{name}"
+        )
+    return records
 
 
 def _missing_data(documents: Documents) -> Iterator[str]:
@@ -152,6 +183,10 @@ def _unreadable_data(documents: Documents) -> Iterator[str]:
     """What is wrong with the private data; once, though several experiments use them."""
     config, said = documents.agent_config_path, set()
     if config is None:
+        return
+    missing = missing_parts(AGENT)
+    if missing:
+        yield f"{config} was not looked at: {missing}"
         return
     with tempfile.TemporaryDirectory(prefix="pfpnas-") as state:
         for experiment in documents.experiments:

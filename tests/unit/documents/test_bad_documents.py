@@ -96,3 +96,9 @@ def test_missing_path_and_empty_folder_are_named(tmp_path: Path) -> None:
         f"{tmp_path}/nowhere: there is no such file or folder",
         f"{tmp_path}: the folder has no .yaml or .yml file",
     ]
+
+
+def test_an_experiment_without_any_supernet_is_told_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "only.yaml").write_text(EXPERIMENT)
+    with pytest.raises(DocumentError, match=r"there is no Supernet at all: give its file too .*--dry-run=server"):
+        load([tmp_path])

@@ -1,9 +1,10 @@
 """What `pfpnas status` says of a run: predictors, finalists, the end, its baseline."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pfpnas_api.kinds import NASExperiment, Trial
+from pfpnas_api.kinds import Condition, NASExperiment, Trial
 from pfpnas_operator.local.baseline import baseline_folder, begin_random
 from pfpnas_operator.local.folder import RunFolder
 from pfpnas_operator.local.records import Records
@@ -19,6 +20,7 @@ from support.report_builders import (
 )
 
 SUPERNET = make_supernet()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _searched() -> tuple[NASExperiment, list[Trial]]:
@@ -38,6 +40,19 @@ def test_status_tells_the_predictors_and_what_was_chosen(tmp_path: Path) -> None
     said = "latency off by 2.7% (noise 1.1% from 4 pairs), accuracy by 0.80%, τ 0.83 from 28 measurements"
     assert f"predictors: {said}" in lines
     assert any(line.startswith("chosen in cross-validation: latency by ridge on compact") for line in lines)
+
+
+def test_status_of_a_run_says_when_no_agent_is_heard(tmp_path: Path) -> None:
+    text = "no agent of pool bench is heard: is one running?"
+    lost = Condition(
+        type="AgentsAvailable", status="False", reason="NoHeartbeat", message=text, last_transition_time=NOW
+    )
+    searching, folder = _records(conditions=(lost,), finished_at=None), RunFolder(tmp_path)
+    with folder.lock():
+        assert f"waiting: {text}" in status_lines(folder, searching)
+        heard = _records(conditions=(lost.model_copy(update={"status": "True"}),), finished_at=None)
+        assert not [line for line in status_lines(folder, heard) if line.startswith("waiting")]
+    assert not [line for line in status_lines(folder, searching) if line.startswith("waiting")]
 
 
 def test_status_of_a_search_without_predictors_says_nothing_of_them(tmp_path: Path) -> None:

@@ -221,6 +221,9 @@ def _addresses(loaded: Sequence[_Loaded]) -> list[Problem]:
     return problems
 
 
+_ELSEWHERE = "give its file too (for one that is in a cluster, `kubectl apply --dry-run=server -f` checks the document)"
+
+
 def _dangling(loaded: Sequence[_Loaded], *, kind: str, field: FieldPath, wanted: str) -> list[Problem]:
     problems = []
     for one in (one for one in loaded if one.document.kind == kind):
@@ -232,7 +235,7 @@ def _dangling(loaded: Sequence[_Loaded], *, kind: str, field: FieldPath, wanted:
         ]
         name = one.raw.value["spec"][field[1]]["name"]
         if name not in there:
-            exists = f"there is {', '.join(sorted(there))}" if there else f"there is no {wanted} at all"
+            exists = f"there is {', '.join(sorted(there))}" if there else f"there is no {wanted} at all: {_ELSEWHERE}"
             text = f"is {shown(name)}, but no such {wanted} is among the documents of namespace {namespace}; {exists}"
             problems.append(one.problem(field, text))
     return problems

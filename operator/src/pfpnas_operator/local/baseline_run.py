@@ -8,6 +8,7 @@ from pfpnas_operator.local.agent import AgentError
 from pfpnas_operator.local.baseline import RANDOM, begin_random, given_baseline, measurements
 from pfpnas_operator.local.ending import DONE, FAILED, INFEASIBLE
 from pfpnas_operator.local.folder import FolderError, RunFolder
+from pfpnas_operator.local.parts import PartMissing
 from pfpnas_operator.local.preflight import DataMissing
 from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.results import report_of, write_report
@@ -17,6 +18,8 @@ from pfpnas_operator.report import comparison_lines
 
 ENDED = (DONE, INFEASIBLE)
 """Exit codes of a search that has a result."""
+
+_REFUSALS = (AgentError, ArtifactError, DataMissing, DocumentError, FolderError, PartMissing)
 
 UNTRAINED = (
     "--baseline {path}: whether it can be compared is only known once the supernet is trained here, since both need "
@@ -47,7 +50,7 @@ def perform_beside(request: RunRequest, voice: Voice, *, baseline: str) -> int:
     try:
         with folder.lock():
             return _beside(request, folder, config, voice, given=given) or code
-    except (AgentError, ArtifactError, DataMissing, DocumentError, FolderError, RedisUnavailable, OSError) as e:
+    except (*_REFUSALS, RedisUnavailable, OSError) as e:
         voice.complain(f"{e}\nThe search itself has ended; the same command makes its baseline once this is mended.")
         return FAILED
 

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before anything is started: room, public data, the agent's aliases, Redis."""
+"""What can be known to be wrong before anything is started: parts, room, public data, the agent's aliases, Redis."""
 
 import shutil
 import zipfile
@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pfpnas_api.kinds import Supernet
 from pfpnas_operator.local.agent import AgentError, check_target
 from pfpnas_operator.local.folder import FolderError, RunFolder, free_space_problem
+from pfpnas_operator.local.parts import AGENT, WORKLOADS, PartMissing, missing_parts
 from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RunRedis
 
@@ -31,8 +32,11 @@ def preflight(folder: RunFolder, records: Records, *, redis_url: str | None, age
     """Check, and write nothing but Redis' own log and what the agent decodes of its data.
 
     Raises:
-        FolderError, DataMissing, AgentError, RedisUnavailable: names the field or file, and the remedy.
+        PartMissing, FolderError, DataMissing, AgentError, RedisUnavailable: names the field or file, and the remedy.
     """
+    problem = missing_parts(WORKLOADS, *([AGENT] if agent_config else []))
+    if problem:
+        raise PartMissing(problem)
     problem = free_space_problem(folder.root, least_bytes=LEAST_BYTES)
     if problem:
         raise FolderError(problem)

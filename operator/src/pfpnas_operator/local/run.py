@@ -65,7 +65,8 @@ def perform(request: RunRequest, voice: Voice) -> int:
     """Run, and return the exit code.
 
     Raises:
-        DocumentError, FolderError, DataMissing, AgentError, RedisUnavailable, ArtifactError: nothing had been started.
+        DocumentError, FolderError, PartMissing, DataMissing, AgentError, RedisUnavailable, ArtifactError: nothing had
+            been started.
         KeyboardInterrupt: stopped before or after the search itself, or a second time.
     """
     wanted = wish(request)
@@ -98,8 +99,14 @@ def wish(request: RunRequest) -> Documents:
     """The one experiment that is asked for, with what belongs to it.
 
     Raises:
-        DocumentError: the documents are wrong, or don't say which experiment, or lack the agent's file.
+        DocumentError: the documents are wrong, or don't say which experiment, or lack the agent's file; or no agent
+            could ever be heard.
     """
+    if not request.local_agent and request.redis_url is None:
+        raise DocumentError(
+            "--no-agent needs --redis URL: agents elsewhere can't reach the Redis that a run starts for itself; start "
+            "one that they reach, and name it here and to them"
+        )
     documents = load(request.paths, overrides=request.overrides)
     experiment = choose(documents, request.experiment)
     return Documents(

@@ -20,6 +20,7 @@ def status_lines(folder: RunFolder, records: Records) -> list[str]:
         f"supernet: {_supernet(supernet)}",
         f"trials: {_trials(records)}",
     ]
+    lines += _waiting(folder, experiment)
     lines += _predictors(experiment.status.predictor)
     lines += _search_end(experiment)
     # Once the finalists are measured again, their medians name the best; until then it is the summary's.
@@ -36,6 +37,14 @@ def status_lines(folder: RunFolder, records: Records) -> list[str]:
     if (folder.root / "report.html").exists():
         lines.append(f"report: {folder.root / 'report.html'}")
     return lines
+
+
+def _waiting(folder: RunFolder, experiment: NASExperiment) -> Iterator[str]:
+    """That nobody measures, while the run is there to hear it."""
+    agents = find_condition(experiment.status.conditions, "AgentsAvailable")
+    over = experiment.status.finished_at is not None or not folder.locked()
+    if agents is not None and agents.status == "False" and not over:
+        yield f"waiting: {agents.message}"
 
 
 def _predictors(status: PredictorStatus | None) -> Iterator[str]:
