@@ -48,7 +48,7 @@ def test_a_file_that_is_there_is_not_replaced_before_anything_is_asked(tmp_path:
 def test_what_is_wrong_with_the_kubeconfig_is_one_line(tmp_path: Path, kubeconfig: str) -> None:
     (tmp_path / "odd").write_text("{[")
     cases = [
-        (("--kubeconfig", "nowhere"), "Name one with --kubeconfig FILE, or in KUBECONFIG"),
+        (("--kubeconfig", "nowhere"), "--kubeconfig nowhere: there is no such file"),
         (("--kubeconfig", "odd"), "--kubeconfig odd"),
         (
             ("--kubeconfig", kubeconfig, "--context", "x"),

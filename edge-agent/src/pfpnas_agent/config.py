@@ -283,7 +283,7 @@ def load(path: Path) -> AgentConfig:
         text = json.dumps({**defaults, **document}, default=str)
         return AgentConfig.model_validate_json(text, strict=True, context={"base": base, "join": join})
     except ValidationError as e:
-        raise ConfigError(f"{path}: {_first_problem(e)}") from e
+        raise ConfigError(f"{path}: {_problems(e)}") from e
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -327,23 +327,33 @@ def _named_join(document: Mapping[str, Any], base: Path) -> Join | None:
 _TAGS = {"IDX", "NPZ", "Folder", "CIFARBinary", "onnxruntime", "command"}
 
 
-def _first_problem(error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_input=False)
+_MOST_PROBLEMS = 5
+"""More on one line are not read."""
+
+
+def _problems(error: ValidationError) -> str:
+    details = error.errors(include_url=False)
     # A misspelt field makes the right one missing as well: naming the misspelt one helps more.
-    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-    location = list(detail["loc"])
+    details.sort(key=lambda detail: detail["type"] != "extra_forbidden")
+    more = f" (and {len(details) - _MOST_PROBLEMS} more)" if len(details) > _MOST_PROBLEMS else ""
+    return "; ".join(_problem(dict(detail)) for detail in details[:_MOST_PROBLEMS]) + more
+
+
+def _problem(detail: dict[str, Any]) -> str:
     # A tagged union puts its tag into the location; the author never wrote it there.
-    where = [str(part) for at, part in enumerate(location) if not (at == 2 and part in _TAGS)]
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    where = [str(part) for at, part in enumerate(detail["loc"]) if not (at == 2 and part in _TAGS)]
     # What concerns several fields has no place of its own, and names them in its words.
-    return ": ".join(filter(None, [".".join(where), _in_words(dict(detail))])) + more
+    return ": ".join(filter(None, [".".join(where), _in_words(detail)]))
 
 
 def _in_words(detail: dict[str, Any]) -> str:
     context = {name: str(value).strip("'") for name, value in detail.get("ctx", {}).items()}
     match detail["type"]:
         case "union_tag_not_found":
-            return f"{context['discriminator']} is missing"
+            # The names only: a value may be private.
+            return (
+                f"{context['discriminator']} is missing; there is {', '.join(map(str, detail['input'])) or 'nothing'}"
+            )
         case "union_tag_invalid":
             allowed = context["expected_tags"].replace("'", "")
             return f"{context['discriminator']} is {context['tag']}; allowed are {allowed}"

@@ -39,7 +39,12 @@ def test_defaults_are_the_ones_the_reference_names(tmp_path: Path) -> None:
         ("pool: p\nnamespaces: team-a", "namespaces: write a list, such as [one, two]"),
         ("pool: p\ndatasets: {d: {format: IDX, image: a, labels: b}}", "datasets.d.image: unknown field"),
         ("pool: p\ndatasets: {d: {format: TIFF, path: a}}", "format is TIFF; allowed are IDX, NPZ, Folder"),
-        ("pool: p\ndatasets: {d: {path: a}}", "datasets.d: format is missing"),
+        ("pool: p\ndatasets: {d: {formt: IDX, path: a}}", "datasets.d: format is missing; there is formt, path"),
+        (
+            "pool: p\na: 1\nb: 2",
+            "a: unknown field; check its spelling against the reference in the agent's README; b: ",
+        ),
+        ("pool: p\n" + "".join(f"{one}: 1\n" for one in "abcdefg"), "(and 2 more)"),
         ("pool: p\ndatasets: {d: {format: Folder, path: a, classes: 1}}", "datasets.d.classes: "),
         ("pool: p\nlimits: {memory: 12Q}", "limits.memory: '12Q' is no size: write a number with one of the units"),
         ("pool: p\nlimits: {maxSeconds: '60'}", "limits.maxSeconds: "),

@@ -21,7 +21,6 @@ from pfpnas_operator.client.cluster import (
     ClusterError,
     Context,
     Kubeconfig,
-    Namespace,
     open_cluster,
 )
 from pfpnas_operator.client.register import Register
@@ -45,6 +44,10 @@ Pool = Annotated[
 Rotate = Annotated[
     bool, typer.Option("--rotate", help="For an agent that is there: a new password; the old one ends within seconds.")
 ]
+OperatorNamespace = Annotated[
+    str | None,
+    typer.Option("-n", "--namespace", metavar="NS", help="The operator's own, such as pfpnas. Default: the context's."),
+]
 
 
 @agents.command()
@@ -52,7 +55,7 @@ def add(
     name: Name,
     pool: Pool,
     rotate: Rotate = False,
-    namespace: Namespace = None,
+    namespace: OperatorNamespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -60,7 +63,7 @@ def add(
 
     The string goes to standard output, everything else to standard error, so for agents that run as pods:
 
-    pfpnas agents add NAME --pool P | kubectl create secret generic pfpnas-join --from-file=join=/dev/stdin
+    pfpnas agents add NAME --pool P -n pfpnas | kubectl create secret generic pfpnas-join --from-file=join=/dev/stdin
     """
     with _one_message():
         register = Register(*_opened(namespace, context, kubeconfig))
@@ -72,7 +75,7 @@ def add(
 
 
 @agents.command(name="list")
-def listed(namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
+def listed(namespace: OperatorNamespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
     """List the agents, their pools, and whether the operator hears them."""
     with _one_message():
         register = Register(*_opened(namespace, context, kubeconfig))
@@ -85,7 +88,9 @@ def listed(namespace: Namespace = None, context: Context = None, kubeconfig: Kub
 
 
 @agents.command()
-def remove(name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
+def remove(
+    name: Name, namespace: OperatorNamespace = None, context: Context = None, kubeconfig: Kubeconfig = None
+) -> None:
     """Remove an agent, without asking: its user is taken out of Redis and its connections end.
 
     What it was measuring is given to another agent of its pool. Results that it sent stay. Adding it again makes a new

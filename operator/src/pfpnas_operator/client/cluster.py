@@ -63,6 +63,8 @@ def open_cluster(*, kubeconfig: Path | None = None, context: str | None = None) 
         ClusterError: no kubeconfig, one that can't be read, or no such context; the contexts there are named.
     """
     place = str(kubeconfig) if kubeconfig else None
+    if kubeconfig is not None and not kubeconfig.exists():
+        raise ClusterError(f"--kubeconfig {kubeconfig}: there is no such file")
     try:
         chosen = _context(place, context)
         settings = client.Configuration()
