@@ -112,6 +112,11 @@ def test_what_no_agent_could_work_with(
     assert said in refused(written(tmp_path, **changes), *arguments)
 
 
+def test_the_line_of_a_redis_that_cannot_be_used_points_to_its_message(tmp_path: Path) -> None:
+    done = checked(written(tmp_path))
+    assert "redis     none  (can't be used, see below)\n" in done.stdout
+
+
 @pytest.mark.parametrize(("redis", "shown"), [({}, "none in the config"), ({"url": "redis://u@h"}, "redis://h as u")])
 def test_offline_leaves_redis_out(tmp_path: Path, redis: dict[str, str], shown: str) -> None:
     done = checked(written(tmp_path, redis=redis), "--offline")

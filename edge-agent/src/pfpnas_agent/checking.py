@@ -202,7 +202,7 @@ def lines(report: Report) -> Iterator[str]:
     machine = report.hardware
     yield f"pool      {report.pool}"
     yield f"serves    namespaces {', '.join(report.namespaces)}"
-    yield f"redis     {report.redis.alias}: {'; '.join(report.redis.shown.get('says', ['no']))}{_marked(report.redis)}"
+    yield f"redis     {': '.join([report.redis.alias, *_said(report.redis)])}{_marked(report.redis)}"
     yield f"cpu       {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB memory"
     if machine.board:
         yield f"board     {machine.board}"
@@ -213,6 +213,11 @@ def lines(report: Report) -> Iterator[str]:
         yield f"backend   {backend.alias}: {backend.shown['type']} {' '.join(what)}{_marked(backend)}"
     for dataset in report.datasets:
         yield f"data set  {dataset.alias}: {dataset.shown['format']}{_in_words(dataset.shown)}{_marked(dataset)}"
+
+
+def _said(redis: Found) -> Iterator[str]:
+    if "says" in redis.shown:
+        yield "; ".join(redis.shown["says"])
 
 
 def _marked(found: Found) -> str:
