@@ -1,7 +1,8 @@
 """`pfpnas get best` by somebody who has no more than their own namespace, and what the docs say they need."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,20 @@ def kubeconfig_of(lab: Lab, account: str, path: Path) -> str:
     return str(path)
 
 
-def grants(lab: Lab, account: str) -> Callable[..., None]:
-    """Gives the account a right in a namespace."""
+@contextmanager
+def grants(lab: Lab, account: str) -> Iterator[Callable[..., None]]:
+    """Gives the account rights in namespaces, and takes them back: one of these is the release's."""
+    kubectl = lab.cluster.kubectl
+    with ExitStack() as taken_back:
 
-    def grant(namespace: str, name: str, *rule: str) -> None:
-        lab.cluster.kubectl("create", "role", name, *rule, "-n", namespace)
-        whose = f"--serviceaccount={lab.namespace}:{account}"
-        lab.cluster.kubectl("create", "rolebinding", name, f"--role={name}", whose, "-n", namespace)
+        def grant(namespace: str, name: str, *rule: str) -> None:
+            both = (f"role/{name}", f"rolebinding/{name}")
+            taken_back.callback(kubectl, "delete", *both, "--ignore-not-found", "-n", namespace)
+            kubectl("create", "role", name, *rule, "-n", namespace)
+            whose = f"--serviceaccount={lab.namespace}:{account}"
+            kubectl("create", "rolebinding", name, f"--role={name}", whose, "-n", namespace)
 
-    return grant
+        yield grant
 
 
 def test_a_user_is_told_right_by_right_what_is_missing_and_then_has_the_model(
@@ -48,7 +54,7 @@ def test_a_user_is_told_right_by_right_what_is_missing_and_then_has_the_model(
 ) -> None:
     lab.apply(experiment("fetched", of=tiny, pool="bench", trials=1))
     lab.wait("nas", "fetched", "Succeeded")
-    kubeconfig, grant = kubeconfig_of(lab, "reader", tmp_path / "kubeconfig"), grants(lab, "reader")
+    kubeconfig = kubeconfig_of(lab, "reader", tmp_path / "kubeconfig")
     model = tmp_path / "best.onnx"
 
     def get_best() -> str:
@@ -60,17 +66,18 @@ def test_a_user_is_told_right_by_right_what_is_missing_and_then_has_the_model(
         ('cannot get resource "services"', OPERATOR_NAMESPACE, LOOK),
         ("ask for the verbs get and create on pods/portforward", OPERATOR_NAMESPACE, FORWARD),
     ]
-    for number, (said, namespace, rule) in enumerate(steps):
-        with pytest.raises(CommandError, match=said):
-            get_best()
-        grant(namespace, f"fetching-{number}", *rule)
-    assert not model.exists()
+    with grants(lab, "reader") as grant:
+        for number, (said, namespace, rule) in enumerate(steps):
+            with pytest.raises(CommandError, match=said):
+                get_best()
+            grant(namespace, f"fetching-{number}", *rule)
+        assert not model.exists()
 
-    best = lab.get("nas", "fetched")["status"]["best"]
-    assert best["architecture"] in get_best()
-    assert hashlib.sha256(model.read_bytes()).hexdigest() == best["artifact"]["sha256"]
-    with pytest.raises(CommandError, match="is there: name another file"):
-        get_best()
+        best = lab.get("nas", "fetched")["status"]["best"]
+        assert best["architecture"] in get_best()
+        assert hashlib.sha256(model.read_bytes()).hexdigest() == best["artifact"]["sha256"]
+        with pytest.raises(CommandError, match="is there: name another file"):
+            get_best()
 
 
 def test_what_is_not_there_is_told_with_what_is(lab: Lab, tiny: str) -> None:
