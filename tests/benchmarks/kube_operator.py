@@ -43,7 +43,7 @@ from cluster.provider import choose, provide, what_kind_lacks
 from pfpnas_api.bus import AgentBus, GroupMissing, connect
 from pfpnas_api.messages import Heartbeat
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS
-from support.instant_work import figures
+from support.instant_work import figures, model
 from support.outside_operator import POOL, Outside, outside_operator, until
 from support.release import Images
 from support.seen_trials import SeenTrials
@@ -235,11 +235,8 @@ class Bench:
             self.stand_in(name, "builds", trials=trials, parallel=4),
         ):
             until(lambda: len(seen.ended) >= trials, name, seconds=SEARCH_SECONDS)
-        waits = sorted(
-            seen.ended[trial] - answered[hashlib.sha256(architecture.encode()).hexdigest()]
-            for trial, architecture in seen.architectures.items()
-            if hashlib.sha256(architecture.encode()).hexdigest() in answered
-        )
+        digests = {trial: hashlib.sha256(model(name)).hexdigest() for trial, name in seen.architectures.items()}
+        waits = sorted(seen.ended[trial] - answered[one] for trial, one in digests.items() if one in answered)
         self._forget(name)
         what = f"operator: an agent's result to Trial.status ({len(waits)} trials)"
         yield row(f"{what}, p95", statistics.quantiles(waits, n=20)[18], "s", "<= 1")

@@ -3,10 +3,10 @@
     uv run python tests/benchmarks/loop.py [--trials 400] [--parallel 12]
 
 Real are the driver of `pfpnas run` with its decisions, its folder and its log, the tuner (a process, RandomSearch
-without pseudo trials), and Redis. Two processes stand in for the rest: one answers builds (it writes artifact and
-manifest as the trial worker does), one answers tasks as an agent whose backend takes no time. The rate counts from the
-first trial that finishes to the last, so that the processes' start is left out. A second row compares the last
-quarter's rate with the first one's: nothing may grow with the trials that are finished.
+without pseudo trials), Redis, and the agent: it claims, fetches and checks models, keeps its journal, answers. Only its
+measuring process answers at once. A process stands in for the trial worker: it writes artifact and manifest as that one
+does. The rate counts from the first trial that finishes to the last, so that the processes' start is left out. A second
+row compares the last quarter's rate with the first one's: nothing may grow with the trials that are finished.
 There is no peer: no other program answers the same question.
 """
 
@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds tests/support only when it is told
 
 from pfpnas_api.jobs import TrialWorkerJob
@@ -37,10 +39,12 @@ from pfpnas_operator.local.processes import Processes, _Process, spawn
 from pfpnas_operator.local.records import Records
 from pfpnas_operator.local.server import RunRedis
 from pfpnas_operator.reconcile import Event, ExperimentObserved, JobRequest
+from support.agent_data import write_idx
 from support.ready_supernet import ready_supernet
 
 TARGET = 20.0
-INSTANT = [sys.executable, str(Path(__file__).parents[1] / "support" / "instant_work.py")]
+SUPPORT = Path(__file__).parents[1] / "support"
+INSTANT = [sys.executable, str(SUPPORT / "instant_work.py")]
 SPACE = SearchSpaceSpec(backbone="MobileNetV2", width_multiplier="0.35", kernel_sizes=(3, 5), expand_ratios=(2, 3, 4))
 POOL = "bench"
 
@@ -74,9 +78,15 @@ def experiment(trials: int, parallel: int) -> NASExperiment:
 
 
 @contextlib.contextmanager
-def instant_agent(url: str) -> Iterator[None]:
-    """An agent of the pool, for the length of the block."""
-    process = subprocess.Popen([*INSTANT, "measurements", url, POOL])
+def instant_agent(url: str, folder: Path) -> Iterator[None]:
+    """An agent of the pool, for the length of the block; what it logs is beside its configuration."""
+    folder.mkdir()
+    config = {"pool": POOL, "stateDir": "state", "datasets": {"private": {"format": "IDX", **write_idx(folder)}}}
+    (folder / "agent.yaml").write_text(yaml.safe_dump(config))
+    argv = [sys.executable, str(SUPPORT / "instant_agent.py"), str(folder / "agent.yaml"), url]
+    environment = os.environ | {"PYTHONPATH": str(SUPPORT.parent)}
+    with (folder / "agent.log").open("wb") as log:
+        process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
     try:
         yield
     finally:
@@ -131,7 +141,7 @@ def searched(root: Path, *, trials: int, parallel: int) -> Searched:
     records = Records.of(ready_supernet(folder.store, SPACE, name="net"), experiment(trials, parallel), [])
     with (
         RunRedis(None, log=folder.logs / "redis.log") as server,
-        instant_agent(server.url),
+        instant_agent(server.url, root / "agent"),
         Logbook(root / "log.jsonl", namespace="default", experiment="loop") as logbook,
         patch.object(driver, "Processes", InstantBuilds),
     ):
@@ -172,7 +182,7 @@ def main() -> None:
     for _ in range(asked.repetitions):
         with tempfile.TemporaryDirectory() as root:
             found.append(searched(Path(root), trials=asked.trials, parallel=asked.parallel))
-    size = f"{asked.trials} trials, {asked.parallel} parallel, stand-ins for trial worker and agent"
+    size = f"{asked.trials} trials, {asked.parallel} parallel, builds and measuring process that take no time"
     rows: list[tuple[str, Callable[[Searched], float], str, str]] = [
         (f"loop: {size}", Searched.rate, "trials/s", f">= {TARGET:g}"),
         ("loop: last quarter's rate over the first's", Searched.rate_held, "ratio", "about 1"),

@@ -9,11 +9,12 @@ private predictors are fitted to 50 of them and judged on all others, five times
 predictor that always says the same, one that knows the MACs only, and the noise floor: the error that a perfect
 predictor would show, from the two passes. The same again on the fastest quarter. Measurements are kept in --cache.
 
-tuners: on the device with a known answer (tests/support/known_answer.py), the measurements after which each tuner has
-reached what random search finds in 200, with pseudo trials and without, both judged by the true score; beside them,
-after how many random search had found it. The best tuner is picked by seeds 0 to 4, with which defaults were chosen
-too; all rows are of seeds 1000 to 1004 and of other noise, which nothing was picked by. A search that is behind after
-100 is given up; rows say how many were, and a median that is beyond 100 says "and more".
+tuners: on the device with a known answer (tests/support/known_answer.py), of each tuner with pseudo trials and without,
+all judged by the true score: its regret (what the best net found lacks to the best of all) after 10, 20, 40 and 80
+measurements, as mean and standard error over the seeds; and the measurements after which it has reached what random
+search finds in 200, beside after how many random search had found it. The best tuner is picked by seeds 0 to 4, with
+which defaults were chosen too; all rows are of seeds 1000 to 1004 and of other noise, which nothing was picked by. A
+search ends after 100; rows say how many were behind then, and a median that is beyond 100 says "and more".
 
 Rows are JSON, one a line; a target is met by the predictors at 5 %, or at 1.2 times the noise floor.
 """
@@ -36,7 +37,7 @@ from scipy.stats import kendalltau
 from pfpnas_api.spaces import Architecture, SearchSpace, sample_matrix, static_costs, to_architectures, to_matrix
 from pfpnas_workloads.prediction.labels import Label
 from pfpnas_workloads.prediction.private import PrivatePredictors, fit
-from support.known_answer import KnownAnswer, Needed, RandomsBest, randoms_best, regret_table
+from support.known_answer import Courses, KnownAnswer, Needed, RandomsBest, courses, randoms_best
 from support.latencies import LatencyTable
 
 CACHE = Path(__file__).parents[2] / "runs" / "science"
@@ -66,7 +67,10 @@ PICKING_NOISE, REPORTED_NOISE = 0, 1
 
 PSEUDO_TRIALS = (0, 300, 1000)
 LONGEST = 100
-"""Measurements after which a search that is still behind is given up."""
+"""Measurements of a search; one that is still behind then is given up."""
+
+REGRET_AFTER = (10, 20, 40, 80)
+"""Measurements after which regret is told."""
 
 FloatArray = NDArray[np.float64]
 
@@ -192,53 +196,70 @@ def _objective() -> Any:
 
 def tuner_rows() -> Iterator[dict[str, Any]]:
     """Part two."""
-    best = max(needed(PICKED_BY, noise=PICKING_NOISE, budget=NEEDED_TARGET)[1], key=standing)
+    picking = Searched(PICKED_BY, noise=PICKING_NOISE, budget=NEEDED_TARGET)
+    best = max(picking.found, key=lambda one: standing(picking.needed(one)))
     say(f"picked: {_named(best)}")
-    targets, found = needed(REPORTED, noise=REPORTED_NOISE, budget=LONGEST)
-    for one in found:
-        yield from needed_rows(one, targets)
-    same = next(one for one in found if _named(one) == _named(best))
+    fresh = Searched(REPORTED, noise=REPORTED_NOISE, budget=LONGEST)
+    for one in fresh.found:
+        yield from regret_rows(one, fresh.known.best)
+    for one in fresh.found:
+        yield from needed_rows(_named(one), fresh.needed(one), fresh.randoms)
+    same = next(one for one in fresh.found if _named(one) == _named(best))
     words = (
         f"science: {_named(best)}, picked by other seeds: fresh seeds that need at most {NEEDED_TARGET} "
         f"to random's best of {RANDOM_BUDGET}"
     )
     yield row(
-        words, same.within(NEEDED_TARGET), "seeds", f">= {SEEDS_TARGET} of {len(REPORTED)}",
-        peer="random search itself", peer_figure=sum(one.found_at <= NEEDED_TARGET for one in targets),
+        words, fresh.needed(same).within(NEEDED_TARGET), "seeds", f">= {SEEDS_TARGET} of {len(REPORTED)}",
+        peer="random search itself", peer_figure=sum(one.found_at <= NEEDED_TARGET for one in fresh.randoms),
     )  # fmt: skip
 
 
-def needed(seeds: Sequence[int], *, noise: int, budget: int) -> tuple[list[RandomsBest], list[Needed]]:
-    """Random search's best by seed, and what every tuner needs to reach it."""
-    known = KnownAnswer(seed=noise)
-    targets = {seed: randoms_best(known, seed=seed, budget=RANDOM_BUDGET) for seed in seeds}
-    found = []
-    for one in regret_table(known, targets, pseudo_trials=PSEUDO_TRIALS, budget=budget):
-        counts = [f"more than {budget}" if count is None else str(count) for count in one.measurements]
-        say(f"seeds {seeds[0]} to {seeds[-1]}, {_named(one)}: {', '.join(counts)}")
-        found.append(one)
-    return list(targets.values()), found
+class Searched:
+    """Every tuner's searches on the known device, and what random search finds there, by seed."""
+
+    def __init__(self, seeds: Sequence[int], *, noise: int, budget: int) -> None:
+        self.known = KnownAnswer(seed=noise)
+        self.randoms = [randoms_best(self.known, seed=seed, budget=RANDOM_BUDGET) for seed in seeds]
+        self.found: list[Courses] = []
+        for one in courses(self.known, seeds, pseudo_trials=PSEUDO_TRIALS, budget=budget):
+            counts = [f"more than {budget}" if n is None else str(n) for n in self.needed(one).measurements]
+            say(f"seeds {seeds[0]} to {seeds[-1]}, {_named(one)}: {', '.join(counts)}")
+            self.found.append(one)
+
+    def needed(self, one: Courses) -> Needed:
+        """What a tuner needs to reach random search's best of the same seed."""
+        return one.needed([best.score for best in self.randoms])
 
 
-def standing(one: Needed) -> tuple[int, float]:
+def standing(needed: Needed) -> tuple[int, float]:
     """How well a tuner did; more is better. Only picks, is never reported."""
-    middle = one.median
-    return one.within(NEEDED_TARGET), -LONGEST if middle is None else -middle
+    middle = needed.median
+    return needed.within(NEEDED_TARGET), -LONGEST if middle is None else -middle
 
 
-def needed_rows(one: Needed, targets: Sequence[RandomsBest]) -> Iterator[dict[str, Any]]:
+def regret_rows(one: Courses, best: float) -> Iterator[dict[str, Any]]:
+    """A tuner's regret over its measurements: means over the seeds, and their standard errors."""
+    for after in REGRET_AFTER:
+        regrets = one.regret(best, after=after)
+        name = f"science: {_named(one)}, fresh seeds, regret after {after} measurements"
+        yield row(name, float(regrets.mean()), "accuracy")
+        yield row(f"{name}, standard error", float(regrets.std(ddof=1) / len(regrets) ** 0.5), "accuracy")
+
+
+def needed_rows(named: str, needed: Needed, randoms: Sequence[RandomsBest]) -> Iterator[dict[str, Any]]:
     """What a tuner needs over the seeds, next to what random search itself needed."""
-    name = f"science: {_named(one)}, fresh seeds, to random's best of {RANDOM_BUDGET}"
-    middle, behind = one.median, sum(count is None for count in one.measurements)
+    name = f"science: {named}, fresh seeds, to random's best of {RANDOM_BUDGET}"
+    middle, behind = needed.median, sum(count is None for count in needed.measurements)
     unit = "trials" if middle is not None else "trials, and more"
     yield row(
         f"{name}, median measurements", LONGEST if middle is None else middle, unit,
-        peer="random search itself, median", peer_figure=median(target.found_at for target in targets),
+        peer="random search itself, median", peer_figure=median(one.found_at for one in randoms),
     )  # fmt: skip
     yield row(f"{name}, seeds still behind after {LONGEST} and given up", behind, "seeds")
 
 
-def _named(one: Needed) -> str:
+def _named(one: Courses) -> str:
     return f"{one.algorithm} with {one.pseudo_trials} pseudo trials"
 
 

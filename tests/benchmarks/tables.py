@@ -221,7 +221,7 @@ def _name(setting: Setting, field: str) -> str:
     return setting.tuner + (" alone" if setting.pseudo_trials == 0 and field != "pseudo_trials" else "")
 
 
-HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wall time"]
+HEADINGS = ["top-1", "best five", "latency MAPE", "latency τ", "measured", "wall time (simulated)"]
 
 
 def _percent(summary: Summary | None) -> str:

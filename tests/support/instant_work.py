@@ -1,7 +1,7 @@
-"""Builders and agents that cost nothing: `instant_work.py builds | measuring_builds | measurements …`.
+"""Builders that cost nothing: `instant_work.py builds | measuring_builds …`, and figures that nobody measured.
 
-Each is a process of its own. They speak the real bus; only the work is left out. A candidate's bytes are its
-architecture's name, and what is measured follows from its digest, or from its name where its image measures by itself.
+Each is a process of its own. They speak the real bus; only the work is left out. What is measured of a candidate
+follows from its digest, or from its architecture's name where its image measures by itself.
 """
 
 import hashlib
@@ -11,13 +11,10 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from pfpnas_api.artifacts import open_store
-from pfpnas_api.bus import AgentBus, GroupMissing, WorkerBus, WorkloadBus, connect
+from pfpnas_api.bus import WorkerBus, WorkloadBus, connect
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds.metrics import Accuracy, Latency
-from pfpnas_api.messages import BuildRequest, Heartbeat, MeasureResult, MeasureTask
-
-BEAT_EVERY = 50
-"""Answers between two heartbeats, besides those of an idle moment."""
+from pfpnas_api.messages import BuildRequest, MeasureResult, MeasureTask
 
 
 def figures(task: MeasureTask) -> MeasureResult:
@@ -30,23 +27,11 @@ def figures(task: MeasureTask) -> MeasureResult:
     )
 
 
-def measurements(url: str, pool: str) -> None:
-    """Answer every task of a pool."""
-    bus, idle = AgentBus(connect(url), pool=pool, agent="instant"), Heartbeat(state="Idle")
-    bus.beat(idle)
-    answered = 0
-    while True:
-        try:
-            claim = bus.next()
-        except GroupMissing:
-            claim = None
-        if claim is None or answered % BEAT_EVERY == 0:
-            bus.beat(idle)
-        if claim is not None:
-            if claim.task is not None:
-                bus.answer(figures(claim.task))
-            bus.acknowledge(claim)
-            answered += 1
+def model(architecture: str) -> bytes:
+    """An ONNX file that says whose it is, and nothing else."""
+    import onnx  # not for the agent, which needs the figures only
+
+    return bytes(onnx.ModelProto(producer_name=architecture).SerializeToString())
 
 
 def builds(url: str, experiment: str, artifacts: str, token: str = "") -> None:
@@ -54,9 +39,9 @@ def builds(url: str, experiment: str, artifacts: str, token: str = "") -> None:
     store, bell = open_store(artifacts, token or None), WorkloadBus(connect(url))
 
     def build(request: BuildRequest) -> None:
-        model = store.put(request.architecture.encode())
-        store.write_manifest(Manifest(uid=request.uid, outcome="Done", artifacts={"model": model}))
-        bell.push(request.pool, model, store)
+        artifact = store.put(model(request.architecture))
+        store.write_manifest(Manifest(uid=request.uid, outcome="Done", artifacts={"model": artifact}))
+        bell.push(request.pool, artifact, store)
 
     _serve(url, experiment, build)
 
@@ -86,7 +71,7 @@ def _serve(url: str, experiment: str, make: Callable[[BuildRequest], None]) -> N
         bus.acknowledge(claim)
 
 
-WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (builds, measurements, measuring_builds)}
+WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (builds, measuring_builds)}
 
 if __name__ == "__main__":
     try:

@@ -8,7 +8,7 @@ large, and a stage gains by its neighbour's depth.
 
 import hashlib
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
@@ -223,16 +223,6 @@ def best_so_far(known: KnownAnswer, found: Sequence[Measurement]) -> FloatArray:
     return np.maximum.accumulate(scores)
 
 
-def measurements_needed(
-    known: KnownAnswer, algorithm: str, *, seed: int, target: float, pseudo_trials: int = 0, budget: int = 200
-) -> int | None:
-    """After how many measurements the best true score reaches a target; None if not within the budget."""
-    for count, found in enumerate(search(known, algorithm, seed=seed, pseudo_trials=pseudo_trials, budget=budget), 1):
-        if known.scores(to_matrix(known.space, [found.architecture]))[0] >= target:
-            return count
-    return None
-
-
 @dataclass(frozen=True)
 class RandomsBest:
     """What random search finds in its budget: the true score, and after how many measurements it was found."""
@@ -252,13 +242,9 @@ class Needed:
     """What one tuner needs to be as good as random search after its budget, by seed.
 
     Attributes:
-        algorithm: The tuner.
-        pseudo_trials: Its draws a refit.
         measurements: For each seed; None if it wasn't as good within the budget.
     """
 
-    algorithm: str
-    pseudo_trials: int
     measurements: tuple[int | None, ...]
 
     def within(self, count: int) -> int:
@@ -272,18 +258,40 @@ class Needed:
         return middle if np.isfinite(middle) else None
 
 
-def regret_table(
+@dataclass(frozen=True)
+class Courses:
+    """One tuner's searches, a seed each.
+
+    Attributes:
+        algorithm: The tuner.
+        pseudo_trials: Its draws a refit.
+        scores: The best true score after each measurement, `(seeds, measurements)`.
+    """
+
+    algorithm: str
+    pseudo_trials: int
+    scores: FloatArray
+
+    def needed(self, targets: Sequence[float]) -> Needed:
+        """After how many measurements each seed's search has reached its target."""
+        there = self.scores >= np.array(targets)[:, None]  # (seeds, measurements)
+        first = np.argmax(there, axis=1) + 1
+        return Needed(tuple(int(n) if ever else None for n, ever in zip(first, there.any(axis=1), strict=True)))
+
+    def regret(self, best: float, *, after: int) -> FloatArray:
+        """What the best net so far lacks to the best there is, `(seeds,)`; all of it while none keeps the limit."""
+        return best - np.maximum(self.scores[:, after - 1], 0.0)
+
+
+def courses(
     known: KnownAnswer,
-    targets: Mapping[int, RandomsBest],
+    seeds: Sequence[int],
     *,
-    pseudo_trials: Sequence[int] = (0, 1000),
+    pseudo_trials: Sequence[int],
     algorithms: Sequence[str] = ("RandomSearch", "TPE", "Anneal", "NSGA2"),
-    budget: int = 200,
-) -> Iterator[Needed]:
-    """Every tuner with and without pseudo trials: measurements until it has what random search has, by seed."""
+    budget: int,
+) -> Iterator[Courses]:
+    """Every tuner with and without pseudo trials, each search to the end of its budget."""
     for algorithm, count in product(algorithms, pseudo_trials):
-        measurements = (
-            measurements_needed(known, algorithm, seed=seed, target=target.score, pseudo_trials=count, budget=budget)
-            for seed, target in targets.items()
-        )
-        yield Needed(algorithm, count, tuple(measurements))
+        found = (search(known, algorithm, seed=seed, pseudo_trials=count, budget=budget) for seed in seeds)
+        yield Courses(algorithm, count, np.array([best_so_far(known, list(one)) for one in found]))

@@ -19,12 +19,12 @@ Start = Literal["log MACs", "public"]
 """An affine map of this, fitted without penalty, is what the regressor starts from: the logarithm of the MACs, or what
 the supernet's public predictor says. None: a constant."""
 
-RegressorName = Literal["affine", "ridge", "Gaussian process", "boosted trees", "random forest", "perceptron 3x400"]
+RegressorName = Literal["affine", "ridge", "Gaussian process", "boosted trees", "extra trees", "perceptron 3x400"]
 
 MANY: Final = 32
 """Labels from which more than a few robust candidates are tried: the noise of a comparison picks a bad one else."""
 
-SLOW: Final[dict[RegressorName, int]] = {"boosted trees": 64, "random forest": 64, "perceptron 3x400": 96}
+SLOW: Final[dict[RegressorName, int]] = {"boosted trees": 64, "extra trees": 64, "perceptron 3x400": 96}
 """Regressors whose fit is costly, and the labels from which they are tried: with fewer they don't win."""
 
 
@@ -168,7 +168,7 @@ def candidates(labels: int, *, public: bool) -> list[Candidate]:
         *(Candidate(start, "compact", "Gaussian process") for start in starts),
         *(Candidate(start, "compact + 0.35 one-hot", "Gaussian process") for start in starts),
         Candidate(starts[0], "compact + log MACs", "boosted trees"),
-        Candidate(starts[0], "compact + log MACs", "random forest"),
+        Candidate(starts[0], "compact + log MACs", "extra trees"),
         Candidate(starts[0], "one-hot", "perceptron 3x400"),
     ]
     return [candidate for candidate in many if labels >= SLOW.get(candidate.regressor, 0)]
