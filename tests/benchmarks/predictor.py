@@ -3,9 +3,10 @@
     uv run --with ofa==0.1.0.post202307202001 python tests/benchmarks/predictor.py
 
 Everything runs on one thread, ours and the peer's: predictions must not disturb measurements on the same machine. The
-labels are latencies of a closed form with 5 % noise. An architecture comes as a row of gene indices and leaves as a
-number; the peer, once-for-all's own batch predictor (package `ofa`), takes its dictionaries. It has the same code and
-layers (3×400), on the same architectures, in turns with ours in one process; without it the rows have an empty peer.
+labels are latencies of a closed form with 5 % noise, and accuracies that follow the public ones with 1 % noise. An
+architecture comes as a row of gene indices and leaves as a number; the peer, once-for-all's own batch predictor
+(package `ofa`), takes its dictionaries. It has the same code and layers (3×400), on the same architectures, in turns
+with ours in one process; without it the rows have an empty peer.
 """
 
 import argparse
@@ -64,17 +65,16 @@ def latencies(matrix: GeneMatrix, *, rng: np.random.Generator) -> NDArray[np.flo
     return found
 
 
-def make_labels(*, rng: np.random.Generator) -> list[Label]:
-    """Different architectures with latency, and with an accuracy that grows with the operations."""
+def make_labels(public: AccuracyPredictor, *, rng: np.random.Generator) -> list[Label]:
+    """Different architectures with latency, and with a private accuracy that follows the public one, with noise."""
     matrix = np.unique(sample_matrix(SPACE, LABELS, rng=rng), axis=0)
-    macs = np.log(static_costs(SPACE, matrix)["macs"])
-    accuracy = 0.7 + 0.05 * (macs - macs.mean()) + rng.normal(0, 0.01, len(matrix))
+    accuracy = 0.1 + 0.8 * public.predict_matrix(matrix) + rng.normal(0, 0.01, len(matrix))
     rows = zip(to_architectures(SPACE, matrix), latencies(matrix, rng=rng), accuracy, strict=True)
     return [Label(architecture, float(ms), float(found)) for architecture, ms, found in rows]
 
 
 def make_public(*, rng: np.random.Generator) -> AccuracyPredictor:
-    """A public predictor: its speed hangs on its layers only."""
+    """A public predictor that has learnt something which no count of operations tells."""
     matrix = sample_matrix(SPACE, 256, rng=rng)
     layers = train(one_hot(SPACE, coded(SPACE, matrix)), rng.random(256, np.float32), rng=rng)
     return AccuracyPredictor(SPACE, "0" * 64, layers)
@@ -156,9 +156,12 @@ def regressors(labels: list[Label], matrix: GeneMatrix, *, repeats: int) -> None
 
 
 def chosen(labels: list[Label], public: AccuracyPredictor, matrix: GeneMatrix, *, repeats: int) -> None:
-    """What is chosen for the latency, and for latency and accuracy together."""
+    """What is chosen for the latency, and for latency and accuracy together.
+
+    An accuracy that starts from the public predictor runs that one too, so it can't be faster than its 3×400.
+    """
     alone = [Label(label.architecture, label.latency, None) for label in labels]
-    for name, told, target in (("latency", alone, CHOSEN_RATE), ("latency and accuracy", labels, None)):
+    for name, told in (("latency", alone), ("latency and accuracy", labels)):
         start = time.perf_counter()
         predictors = fit(SPACE, told, public=public, seed=0)
         spent = time.perf_counter() - start
@@ -168,7 +171,7 @@ def chosen(labels: list[Label], public: AccuracyPredictor, matrix: GeneMatrix, *
             "refit": partial(fit, SPACE, told, public=public, seed=0, choice=predictors.choice),
         }
         seconds = medians(runs, repeats=repeats)
-        rate_row(f"predictor: chosen for {name} ({words}), 1 thread", seconds["predict"], len(matrix), target)
+        rate_row(f"predictor: chosen for {name} ({words}), 1 thread", seconds["predict"], len(matrix), CHOSEN_RATE)
         row(f"predictor: choose at {LABELS} labels, {name}", round(spent, 2), "s", f"<= {CHOICE_SECONDS:g}")
         row(f"predictor: refit at {LABELS} labels, {name}", round(seconds["refit"], 3), "s", f"<= {REFIT_SECONDS:g}")
 
@@ -198,7 +201,8 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # the peer's old code warns
     rng = np.random.default_rng(0)
-    matrix, labels, public = sample_matrix(SPACE, arguments.count, rng=rng), make_labels(rng=rng), make_public(rng=rng)
+    matrix, public = sample_matrix(SPACE, arguments.count, rng=rng), make_public(rng=rng)
+    labels = make_labels(public, rng=rng)
     chosen(labels, public, matrix, repeats=arguments.repeats)
     public_row(public, matrix, repeats=arguments.repeats)
     regressors(labels, matrix, repeats=arguments.repeats)
