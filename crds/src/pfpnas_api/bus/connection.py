@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -139,12 +139,26 @@ def entries(client: Client, stream: str, *, after: str = "0") -> Iterator[tuple[
 
 
 def ensure_group(client: Client, stream: str, group: str) -> None:
-    """Make stream and group; that they are there already is no error."""
+    """Make stream and group; that they are there already is no error, also on a server that is full."""
     try:
         client.xgroup_create(stream, group, id="0", mkstream=True)
+    except OutOfMemoryError:  # said before the server looks whether there is anything to make
+        if delivered(client, stream, group) is None:
+            raise
     except ResponseError as e:
         if not str(e).startswith("BUSYGROUP"):
             raise
+
+
+def delivered(client: Client, stream: str, group: str) -> str | None:
+    """Id of the last entry that was given to someone of a group; None without such a group."""
+    try:
+        groups = client.xinfo_groups(stream)
+    except ResponseError as e:
+        if is_missing_group(e):
+            return None
+        raise
+    return next((text(found["last-delivered-id"]) for found in groups if text(found["name"]) == group), None)
 
 
 def text(value: bytes | str) -> str:

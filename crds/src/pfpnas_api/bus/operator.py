@@ -4,17 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from redis.exceptions import ResponseError
-
 from pfpnas_api.bus import keys
 from pfpnas_api.bus.connection import (
     FIELD,
     READ_COUNT,
     Client,
     bounded,
+    delivered,
     ensure_group,
     entries,
-    is_missing_group,
     text,
 )
 from pfpnas_api.bus.names import AgentKeys
@@ -214,22 +212,12 @@ class OperatorBus:
     def _queued(self, stream: str, group: str) -> list[Queued]:
         # The group's position is read before its pending entries: what is claimed in between then counts as claimed,
         # or as waiting, but never as answered.
-        delivered = self._delivered(stream, group)
-        holders = {} if delivered is None else self._holders(stream, group)
+        last = delivered(self._client, stream, group)
+        holders = {} if last is None else self._holders(stream, group)
         return [
-            _state(entry, fields.get(FIELD, b""), delivered=delivered or "0-0", consumer=holders.get(entry))
+            _state(entry, fields.get(FIELD, b""), delivered=last or "0-0", consumer=holders.get(entry))
             for entry, fields in entries(self._client, stream)
         ]
-
-    def _delivered(self, stream: str, group: str) -> str | None:
-        """Id of the last entry that was given to someone; None without such a group."""
-        try:
-            groups = self._client.xinfo_groups(stream)
-        except ResponseError as e:
-            if is_missing_group(e):
-                return None
-            raise
-        return next((text(g["last-delivered-id"]) for g in groups if text(g["name"]) == group), None)
 
     def _holders(self, stream: str, group: str) -> dict[str, str]:
         """Who holds which entry: all of them, page by page."""
@@ -269,7 +257,9 @@ def _heartbeat(value: bytes) -> Heartbeat:
 
 
 def _drop(client: Client, stream: str, group: str, entry: str) -> None:
-    pipeline = client.pipeline(transaction=True)
+    # No transaction: a server that is full refuses to queue one, though both calls make room. Cut short after the
+    # first, the entry is one that was answered, and is dropped at the next look.
+    pipeline = client.pipeline(transaction=False)
     pipeline.xack(stream, group, entry)
     pipeline.xdel(stream, entry)
     pipeline.execute()
