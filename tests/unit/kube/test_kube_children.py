@@ -8,7 +8,6 @@ import pytest
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT
 from pfpnas_operator.kube.api import JOBS, SERVICES, ApiAway, ApiError
-from pfpnas_operator.kube.owners import LABEL_OWNER
 from support.job_server import JobServer, builder_of, job_record, make_jobs, told
 from support.kube_parts import job_request
 from support.reconcile_builders import NOW
@@ -44,7 +43,8 @@ def test_another_owners_job_of_the_same_name_is_waited_out(server: JobServer) ->
     jobs = make_jobs(server)
     jobs.create_all([job_request("pretrain")], now=NOW)
     body = server.objects[JOBS.plural, "net-pretrain"]
-    body["metadata"]["labels"] = body["metadata"]["labels"] | {LABEL_OWNER: "somebody-else"}
+    (reference,) = body["metadata"]["ownerReferences"]
+    body["metadata"]["ownerReferences"] = [reference | {"uid": "somebody-else"}]
     other = make_jobs(server)
     other.create_all([job_request("pretrain")], now=NOW)
     view = other.views(NOW)["net-pretrain"]

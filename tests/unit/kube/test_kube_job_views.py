@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pfpnas_operator.kube.jobviews import ended_view, job_view, record_of, waiting_view
+from pfpnas_operator.kube.jobviews import ended_view, job_view, owner_of, record_of, waiting_view
 from pfpnas_operator.reconcile import JobView
 
 MADE = "2026-01-01T00:00:00Z"
@@ -200,3 +200,12 @@ def test_a_rule_that_took_the_job_down_goes_before_what_its_pods_say() -> None:
     seen = view(job(conditions=[condition("Failed", text)]), pod(ended={"exitCode": 75}, **DISRUPTED))
     assert (seen.exit_code, seen.infrastructure) == (42, False)
     assert "exit code 42" in seen.message
+
+
+def test_a_job_is_its_controllers_whatever_its_labels_say() -> None:
+    ours = {"apiVersion": "pfpnas.io/v1alpha1", "kind": "NASExperiment", "name": "s", "uid": "u-1", "controller": True}
+    labels = {"pfpnas.io/owner": "u-9"}
+    assert owner_of({"metadata": {"labels": labels, "ownerReferences": [ours]}}) == "u-1"
+    for reference in (ours | {"controller": False}, ours | {"apiVersion": "apps/v1"}):
+        assert owner_of({"metadata": {"labels": labels, "ownerReferences": [reference]}}) is None
+    assert owner_of({"metadata": {"labels": labels}}) is None

@@ -140,7 +140,7 @@ class Hub:
         return SupernetKeeper(
             body,
             self.parts,
-            jobs=lambda: self._jobs.of(uid),
+            jobs=lambda: self._jobs.of(uid, namespace=key[0]),
             users=lambda: [keeper.name for keeper in self._searches(key) if not keeper.ended],
             changed=lambda: self._wake_searches(key),
             threads=self._threads,
@@ -152,7 +152,7 @@ class Hub:
         return ExperimentKeeper(
             body,
             self.parts,
-            jobs=lambda: self._jobs.of(uid),
+            jobs=lambda: self._jobs.of(uid, namespace=key[0]),
             supernet=lambda name: self._supernet((key[0], name)),
             awaited=lambda name: self._awaits((key[0], name)),
             source=lambda name: self._experiment((key[0], name)),

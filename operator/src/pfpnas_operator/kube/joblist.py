@@ -16,10 +16,14 @@ class ToldJobs:
         self._missed: Set[str] = frozenset()
         self._gone: Set[str] = frozenset()
 
-    def of(self, owner: str) -> dict[str, JobRecord]:
-        """The Jobs of an owner, by name; of two of one name the newer is there."""
+    def of(self, owner: str, *, namespace: str) -> dict[str, JobRecord]:
+        """The Jobs of an owner in its namespace, by name; of two of one name the newer is there.
+
+        In another namespace somebody else may make one that names this owner: uids are no secret.
+        """
         told = sorted(self._told.get(owner, ()), key=lambda record: record.since)
-        return {record.name: record for record in told if record.uid not in self._gone}
+        here = (record for record in told if record.namespace == namespace)
+        return {record.name: record for record in here if record.uid not in self._gone}
 
     def compare(self, uids: Set[str]) -> list[str]:
         """Hold against the uids of all Jobs that there are; the owners of those that turn out to be gone.

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT, EXIT_RETRY
+from pfpnas_api.kinds import API_VERSION
 from pfpnas_operator.kube.jobs import CONTAINER
-from pfpnas_operator.kube.owners import ANNOTATION_JOB, ANNOTATION_MADE_OF, LABEL_COMPONENT, LABEL_OWNER
+from pfpnas_operator.kube.owners import ANNOTATION_JOB, ANNOTATION_MADE_OF, LABEL_COMPONENT
 from pfpnas_operator.reconcile import JobView
 from pfpnas_operator.reconcile.waits import NO_POD, TERMINATING
 
@@ -58,9 +59,10 @@ class JobRecord:
 
 
 def owner_of(body: Mapping[str, Any]) -> str | None:
-    """Uid of the custom resource that a Job belongs to."""
-    uid: str | None = body["metadata"].get("labels", {}).get(LABEL_OWNER)
-    return uid
+    """Uid of the custom resource that controls a Job, whatever its labels say."""
+    references = body["metadata"].get("ownerReferences") or ()
+    ours = (one for one in references if one.get("controller") and one["apiVersion"] == API_VERSION)
+    return next((one["uid"] for one in ours), None)
 
 
 def record_of(body: Mapping[str, Any]) -> JobRecord:
