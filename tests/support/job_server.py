@@ -25,6 +25,7 @@ class JobServer:
         self.looks: list[str | None] = []
         self.refusal: ApiError | None = None
         self.refused_kind = JOBS
+        self.refuses_to_delete = False
         self.events: list[dict[str, Any]] = []
         self.tries = 0
 
@@ -52,6 +53,8 @@ class JobServer:
         return self.pods
 
     def delete(self, place: Any, namespace: str, name: str, **how: Any) -> bool:
+        if self.refuses_to_delete:
+            raise ApiError(500, "InternalError", "failed calling webhook")
         self.deleted.append((name, how.get("propagation", "")))
         return self.objects.pop((place.plural, name), None) is not None
 

@@ -63,6 +63,23 @@ def test_a_build_that_was_deleted_is_gone_at_once(server: JobServer) -> None:
     assert server.deleted == [("net-trial", "Background")]
 
 
+def test_one_that_cannot_be_deleted_leaves_all_the_same_and_is_deleted_later(server: JobServer) -> None:
+    jobs = make_jobs(server)
+    jobs.create_all([job_request("pretrain")], now=NOW)
+    jobs.indexed = told(server)
+    server.refuses_to_delete = True
+    with pytest.raises(ApiError):
+        jobs.delete(["net-pretrain"])
+    assert jobs.views(NOW)["net-pretrain"].leaving, "its end is counted once"
+    with pytest.raises(ApiError):
+        jobs.delete([])
+
+    server.refuses_to_delete = False
+    jobs.delete([])
+    assert server.deleted == [("net-pretrain", "Foreground")]
+    assert jobs.views(NOW)["net-pretrain"].leaving, "until its pods are gone"
+
+
 def test_a_training_that_was_deleted_is_leaving_until_its_pods_are_gone(server: JobServer) -> None:
     jobs = make_jobs(server)
     jobs.create_all([job_request("pretrain")], now=NOW)

@@ -50,6 +50,8 @@ class ApiJobs:
     """Uids."""
     _leaving: dict[str, datetime] = field(default_factory=dict)
     """When those were deleted, by uid, that stay until their pods are gone."""
+    _doomed: dict[str, JobRecord] = field(default_factory=dict)
+    """Those of them, by uid, whose deletion the API server has not taken yet."""
     _now: datetime = field(default_factory=lambda: datetime.fromtimestamp(0, UTC))
     """Of the last look."""
     _refused: dict[str, _Refusal] = field(default_factory=dict)
@@ -97,17 +99,19 @@ class ApiJobs:
                 self._refuse(name, made, now)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete Jobs side by side."""
-        wanted = []
+        """Delete Jobs side by side, and those that could not be deleted before.
+
+        They leave from now on, whatever the API server says: a dead one whose end was counted must not be met again.
+        """
         for name in names:
             self._refused.pop(name, None)
             known = self._known(name)
             if known is not None and not known.leaving and known.uid not in self._leaving:
-                wanted.append(known)
-        for record, was_there in together(self.pool, self._delete, wanted):
-            if was_there and self._succeeded_by_its_like(record):
-                self._leaving[record.uid] = self._now
-            else:
+                self._leaving[known.uid], self._doomed[known.uid] = self._now, known
+        for record, was_there in together(self.pool, self._delete, self._doomed.values()):
+            del self._doomed[record.uid]
+            if not (was_there and self._succeeded_by_its_like(record)):
+                del self._leaving[record.uid]
                 self._deleted.add(record.uid)
 
     # -- seeing ------------------------------------------------------------------------------------------------
@@ -126,6 +130,7 @@ class ApiJobs:
         uids = {record.uid for record in there.values()}
         self._deleted &= uids
         self._leaving = {uid: at for uid, at in self._leaving.items() if uid in uids}
+        self._doomed = {uid: record for uid, record in self._doomed.items() if uid in uids}
         return {name: self._marked(record) for name, record in there.items() if record.uid not in self._deleted}
 
     def _marked(self, record: JobRecord) -> JobRecord:
