@@ -9,11 +9,10 @@ KUBERNETES = "v1.34.4"
 GO_PROGRAMS = {
     "helm": "helm.sh/helm/v3/cmd/helm@v3.20.2",
     "coredns": "github.com/coredns/coredns@v1.14.6",
-    "kwok": "sigs.k8s.io/kwok/cmd/kwok@v0.7.0",
     "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7",
 }
-"""Built as they are; kwok only for the benchmark of scale, kube-score for the charts, actionlint for the workflow."""
+"""Built as they are; kube-score for the charts, actionlint for the workflow."""
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -37,14 +38,17 @@ def digits_on_a_volume(release: Release) -> Iterator[str]:
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}}},
     }
     kubectl, where = release.cluster.kubectl, ("-n", OPERATOR_NAMESPACE)
-    kubectl("apply", *where, "-f", "-", input=json.dumps(claim))
-    kubectl("apply", *where, "-f", "-", input=json.dumps(loader(release.images.agent)))
-    kubectl("wait", *where, "--for=condition=Ready", "pod/loader", "--timeout=90s")
-    for file in sorted((EXAMPLE / "digits").glob("*ubyte")):
-        kubectl("cp", str(file), f"{OPERATOR_NAMESPACE}/loader:/data/{file.name}")
-    kubectl("delete", *where, "pod/loader", "--grace-period=1")
-    yield "digits"
-    kubectl("delete", *where, "pvc/digits")
+    try:
+        kubectl("apply", *where, "-f", "-", input=json.dumps(claim))
+        kubectl("apply", *where, "-f", "-", input=json.dumps(loader(release.images.agent)))
+        kubectl("wait", *where, "--for=condition=Ready", "pod/loader", "--timeout=90s")
+        for file in sorted((EXAMPLE / "digits").glob("*ubyte")):
+            kubectl("cp", str(file), f"{OPERATOR_NAMESPACE}/loader:/data/{file.name}")
+        kubectl("delete", *where, "pod/loader", "--grace-period=1")
+        yield "digits"
+    finally:
+        # In the release's namespace, of which nothing may be left when the release is gone.
+        kubectl("delete", *where, "pod/loader", "pvc/digits", "--ignore-not-found", "--grace-period=1")
 
 
 def loader(image: str) -> Document:
@@ -71,10 +75,19 @@ def loader(image: str) -> Document:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loader"}, "spec": spec}
 
 
-def test_the_digits_example_is_searched_by_a_daemonset(release: Release, digits_on_a_volume: str) -> None:
+@contextmanager
+def labelled_node(release: Release) -> Iterator[None]:
+    """A node that the DaemonSet of the pool selects."""
     nodes = release.cluster.kubectl("get", "nodes", "-o", "name").split()
     release.cluster.kubectl("label", "--overwrite", nodes[0], "pfpnas.io/pool=digits-pool")
-    with release.cluster.namespace("digits") as name:
+    try:
+        yield
+    finally:
+        release.cluster.kubectl("label", nodes[0], "pfpnas.io/pool-")
+
+
+def test_the_digits_example_is_searched_by_a_daemonset(release: Release, digits_on_a_volume: str) -> None:
+    with release.cluster.namespace("digits") as name, labelled_node(release):
         lab = Lab(release=release, namespace=name)
         private = {"format": "IDX", "images": "/data/images-idx3-ubyte", "labels": "/data/labels-idx1-ubyte"}
         values = {
@@ -88,7 +101,6 @@ def test_the_digits_example_is_searched_by_a_daemonset(release: Release, digits_
             lab.wait("nas", "digits", "Succeeded", seconds=500)
         finally:
             release.uninstall_agent("digits-agent")
-            release.cluster.kubectl("label", nodes[0], "pfpnas.io/pool-")
 
         status = lab.get("nas", "digits")["status"]
         assert status["trials"]["succeeded"] == 8

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("agent")
 
 
 def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) -> None:
-    lab.apply(experiment("paused", of=tiny, pool="bench", trials=8))
+    lab.apply(experiment("paused", of=tiny, pool="bench", trials=200))  # it must not be at its end before it is paused
     lab.until("a first result", lambda: succeeded(lab, "paused") > 0)
 
     lab.patch("nas", "paused", {"suspend": True})
@@ -21,10 +21,10 @@ def test_a_suspended_search_stops_and_goes_on_where_it_was(lab: Lab, tiny: str) 
     lab.until("its agent is counted", lambda: lab.release.metrics(pool="bench").get("pfpnas_agents") == 1)
     before = {one["metadata"]["name"]: one["spec"]["architecture"] for one in lab.trials("paused")}
 
-    lab.patch("nas", "paused", {"suspend": False})
+    lab.patch("nas", "paused", {"suspend": False, "budget": {"maxTrials": len(before) + 4}})
     lab.wait("nas", "paused", "Succeeded")
     after = {one["metadata"]["name"]: one["spec"]["architecture"] for one in lab.trials("paused")}
-    assert len(after) == 8
+    assert len(after) == len(before) + 4
     assert before.items() <= after.items()
     lab.wait("nas", "paused", "Suspended", status="False")
 

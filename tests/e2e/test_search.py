@@ -1,14 +1,16 @@
-"""A search from `kubectl apply` to its model: what a user sees on the way, and what is left at the end."""
+"""A search from `kubectl apply` to its model: what a user sees and changes on the way, and what is left at the end."""
 
 import hashlib
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import pytest
 
-from support.lab import Document, Lab, experiment
+from support.lab import Document, Lab, assert_whole, experiment, table
 
 pytestmark = pytest.mark.usefixtures("agent")
 
@@ -46,22 +48,72 @@ def assert_least(pods: list[Document], *, secret: str) -> None:
         assert secrets_of(pod) == {secret}
 
 
-def test_a_search_by_pods_ends_with_a_model_that_its_user_fetches(lab: Lab, tiny: str, tmp_path: Path) -> None:
-    lab.apply(experiment("by-pods", of=tiny, pool="bench", trials=3, trialTemplate={"mode": "Pod"}))
-    assert_least(watched(lab, "by-pods", {"tune", "trial"}), secret="by-pods-nas-pfpnas")
-    lab.wait("nas", "by-pods", "Succeeded", seconds=400)
+@dataclass(frozen=True, kw_only=True)
+class ByPods:
+    """A search by pods that has ended."""
 
-    status = lab.get("nas", "by-pods")["status"]
-    assert status["trials"]["succeeded"] == 3
-    assert {trial["status"]["feasible"] for trial in lab.trials("by-pods")} == {True}
+    name: str
+    pods: list[Document]
+    """One of each component."""
+    at_once: set[str]
+    """Uids of the builds' pods that ran side by side when it was told to have one at a time."""
+
+
+@pytest.fixture(scope="module")
+def by_pods(lab: Lab, tiny: str) -> ByPods:
+    """Four trials at once; while they are built one at a time and a fifth, and while that is under way a sixth."""
+    name, four = "by-pods", {"maxTrials": 4, "parallelTrials": 4}
+    lab.apply(experiment(name, of=tiny, pool="bench", trials=4, budget=four, trialTemplate={"mode": "Pod"}))
+    pods = watched(lab, name, {"tune", "trial"})
+
+    at_once = lab.until("builds side by side", lambda: len(found := builds(lab, name)) > 1 and found, seconds=240)
+    lab.patch("nas", name, {"budget": {"maxTrials": 5, "parallelTrials": 1}})
+    lab.until("a fifth trial", lambda: len(lab.trials(name)) == 5, seconds=240)
+    lab.patch("nas", name, {"budget": {"maxTrials": 6, "parallelTrials": 4}})
+
+    lab.wait("nas", name, "Succeeded", seconds=400)
+    return ByPods(name=name, pods=pods, at_once=at_once)
+
+
+def builds(lab: Lab, name: str) -> set[str]:
+    """Uids of the pods that build a trial now."""
+    found = lab.children(name, "pods")
+    trials = [pod for pod in found if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "trial"]
+    return {pod["metadata"]["uid"] for pod in trials if pod["status"]["phase"] == "Running"}
+
+
+def test_a_search_by_pods_ends_with_a_model_that_its_user_fetches(lab: Lab, by_pods: ByPods, tmp_path: Path) -> None:
+    assert_least(by_pods.pods, secret=f"{by_pods.name}-nas-pfpnas")
+    status = lab.get("nas", by_pods.name)["status"]
+    assert {trial["status"]["feasible"] for trial in lab.trials(by_pods.name)} == {True}
     assert len(json.dumps(status)) < 64 * 1024
-    lab.kubectl("wait", "--for=condition=Succeeded", "nas/by-pods", "--timeout=5s")
+    lab.kubectl("wait", "--for=condition=Succeeded", f"nas/{by_pods.name}", "--timeout=5s")
 
     model = tmp_path / "best.onnx"
-    said = lab.release.pfpnas("get", "best", "-n", lab.namespace, "by-pods", "-o", str(model))
+    said = lab.release.pfpnas("get", "best", "-n", lab.namespace, by_pods.name, "-o", str(model))
     assert status["best"]["architecture"] in said
     assert hashlib.sha256(model.read_bytes()).hexdigest() == status["best"]["artifact"]["sha256"]
     assert onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()[0].name == "images"
+
+
+def test_fewer_trials_at_once_end_none_that_runs_and_only_hold_back_the_next(lab: Lab, by_pods: ByPods) -> None:
+    # A container that the kubelet stops gets an Event of that; one that ends by itself gets none.
+    stopped = {event["involvedObject"]["uid"] for event in lab.all("events", "--field-selector=reason=Killing")}
+    assert by_pods.at_once & stopped == set()
+    trials = sorted(lab.trials(by_pods.name), key=lambda trial: trial["spec"]["index"])
+    assert {trial["status"]["buildAttempts"] for trial in trials} == {1}
+    assert moment(trials[4], "createdAt") >= max(moment(trial, "finishedAt") for trial in trials[:4])
+
+
+def test_a_budget_that_is_raised_in_mid_search_counts_at_once(lab: Lab, by_pods: ByPods) -> None:
+    assert_whole(lab, by_pods.name, trials=6)
+    # Which is said of one that had ended.
+    of_it = f"--field-selector=involvedObject.name={by_pods.name},reason=BudgetRaised"
+    assert lab.all("events", of_it) == [], "it never ended in between"
+
+
+def moment(trial: Document, name: str) -> datetime:
+    return datetime.fromisoformat(trial["status"][name])
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +125,56 @@ def told(lab: Lab, tiny: str) -> dict[str, Any]:
     return {"pods": pods, **lab.get("nas", "told")}
 
 
-def test_columns_tell_the_story(lab: Lab, tiny: str, told: dict[str, Any]) -> None:
-    header, line = lab.kubectl("get", "nas", "told").splitlines()
-    columns = dict(zip(header.split(), line.split(), strict=True))
-    assert [columns[name] for name in ("NAME", "STATE", "DONE", "TOTAL", "SUCCEEDED")] == [
-        "told", "BudgetSpent", "2", "2", "True",
-    ]  # fmt: skip
-    assert "True" in lab.kubectl("get", "sn", tiny)
-    assert {line.split()[0] for line in lab.kubectl("get", "nt").splitlines()[1:]} >= {"told-00000", "told-00001"}
+def columns(lab: Lab, kind: str, *names: str) -> dict[str, dict[str, str]]:
+    """What `kubectl get` shows of each object, but for its age."""
+    rows = table(lab.kubectl("get", kind, *names))
+    assert all(row.pop("AGE") for row in rows)
+    return {row.pop("NAME"): row for row in rows}
+
+
+def test_columns_of_a_search_tell_its_story(lab: Lab, told: dict[str, Any]) -> None:
+    best = told["status"]["best"]
+    assert columns(lab, "nas", "told") == {
+        "told": {
+            "STATE": "BudgetSpent",
+            "DONE": "2",
+            "TOTAL": "2",
+            "SCORE": shown(best["score"]),
+            "P50": shown(best["metrics"]["latencyMilliseconds"]["p50"]),
+            "FRONT": shown(told["status"].get("hypervolume")),
+            "SUCCEEDED": "True",
+        }
+    }
+
+
+@pytest.mark.usefixtures("told")
+def test_columns_of_trials_tell_their_figures(lab: Lab) -> None:
+    statuses = {trial["metadata"]["name"]: trial["status"] for trial in lab.trials("told")}
+    assert statuses.keys() == {"told-00000", "told-00001"}
+    assert columns(lab, "nt", *statuses) == {
+        name: {
+            "STATE": "Scored",
+            "SCORE": shown(status["score"]),
+            "P50": shown(status["metrics"]["latencyMilliseconds"]["p50"]),
+            "ACCURACY": shown(status["metrics"]["accuracy"]),
+            "FEASIBLE": "true",
+        }
+        for name, status in statuses.items()
+    }
+
+
+def test_columns_of_a_supernet_tell_that_it_is_ready(lab: Lab, tiny: str) -> None:
+    accuracy = lab.get("sn", tiny)["status"]["checkpoint"]["largestAccuracy"]
+    assert columns(lab, "sn", tiny) == {
+        tiny: {"STATE": "Ready", "PERCENT": "", "READY": "True", "ACCURACY": shown(accuracy)}
+    }
+
+
+def shown(figure: float | None) -> str:
+    """As kubectl prints a number: a whole one without a point, and nothing where there is none."""
+    if figure is None:
+        return ""
+    return str(int(figure)) if figure == int(figure) else str(figure)
 
 
 def test_transitions_are_events_of_their_object(lab: Lab, told: dict[str, Any]) -> None:

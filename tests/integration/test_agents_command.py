@@ -6,10 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from typer.testing import CliRunner, Result
 
-from pfpnas_api.bus import OperatorBus, connect
+from pfpnas_api.bus import AgentBus, OperatorBus, connect
 from pfpnas_api.joining import Join
+from pfpnas_api.messages import Heartbeat
 from pfpnas_operator.access.housekeeping import tend_agents
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.cli import app
@@ -36,7 +39,7 @@ class Operator:
 
     def tend(self) -> None:
         register = [found for found in self._api.objects.values() if "labels" in found["metadata"]]
-        for note in tend_agents(self._users, self._bus, register, now=datetime.now(UTC)):
+        for note in tend_agents(self._users, self._bus, register, release=NS, now=datetime.now(UTC)):
             merge(self._api.objects[NS, note.config_map], {"metadata": {"annotations": note.annotations}})
 
 
@@ -44,11 +47,19 @@ def pfpnas(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["agents", *arguments])
 
 
+def listed(*at: str) -> list[list[str]]:
+    """Name, pool and whether it is heard, of each agent."""
+    header, *rows = pfpnas("list", *at).stdout.splitlines()
+    assert header.split() == ["NAME", "POOL", "AGE", "HEARD"]
+    return [[row.split()[column] for column in (0, 1, -1)] for row in rows]
+
+
 def test_from_add_to_remove(api: ConfigMapApi, tmp_path: Path) -> None:
     need_selectors()
     at = ("--kubeconfig", str(api.kubeconfig(tmp_path)))
     with guarded_redis() as server:
-        api.on_write = Operator(api, server).tend
+        operator = Operator(api, server)
+        api.on_write = operator.tend
 
         added = pfpnas("add", "lab", "--pool", "bench", *at)
         assert added.exit_code == 0, added.stderr
@@ -75,15 +86,19 @@ def test_from_add_to_remove(api: ConfigMapApi, tmp_path: Path) -> None:
         assert fresh.password != join.password
         assert server.client("agent-lab", fresh.password).ping()
 
-        shown = pfpnas("list", *at)
-        header, row = shown.stdout.splitlines()
-        assert header.split() == ["NAME", "POOL", "AGE", "HEARD"]
-        assert row.split()[:2] == ["lab", "bench"]
-        assert row.endswith("never")
+        assert listed(*at) == [["lab", "bench", "never"]]
+        client = server.client("agent-lab", fresh.password)
+        AgentBus(client, pool="bench", agent="lab").beat(Heartbeat(state="Idle"))
+        operator.tend()
+        assert listed(*at) == [["lab", "bench", "yes"]]
 
         removed = pfpnas("remove", "lab", *at)
         assert removed.stdout == "agent lab is removed; Redis shuts it out within 20 seconds\n"
         assert RedisUsers(server.admin(), FixedKey()).names("agent-") == []
+        with pytest.raises(RedisConnectionError):
+            client.ping()  # by the connection that it had
+        with pytest.raises(AuthenticationError):
+            server.client("agent-lab", fresh.password).ping()
     assert "no agents in namespace pfpnas-system" in pfpnas("list", *at).stderr
 
 

@@ -6,13 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from pfpnas_api.bus import AgentBus, OperatorBus, connect
 from pfpnas_api.messages import Heartbeat
 from pfpnas_operator.access.housekeeping import Note, OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import HEARD, HEARD_AT, LET_IN, PROBLEM, Agent, config_map
-from pfpnas_operator.access.rules import owner_rules, owner_user
+from pfpnas_operator.access.rules import agent_rules, owner_rules, owner_user
 from pfpnas_operator.access.users import RedisUsers
 from support.guarded_redis import FixedKey, GuardedRedis, guarded_redis, need_selectors
 
@@ -26,8 +26,8 @@ class House:
         self.server, client = server, connect(server.operator_url)
         self.users, self.bus = RedisUsers(client, FixedKey()), OperatorBus(client)
 
-    def tend(self, *config_maps: dict[str, Any]) -> list[Note]:
-        return tend_agents(self.users, self.bus, config_maps, now=NOW)
+    def tend(self, *config_maps: dict[str, Any], release: str = "n") -> list[Note]:
+        return tend_agents(self.users, self.bus, config_maps, release=release, now=NOW)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_object_that_is_no_agent_is_told_so_once_and_lets_nobody_in(house: Ho
 
 
 def test_without_users_the_reason_is_said(house: House) -> None:
-    (note,) = tend_agents(None, house.bus, [registered("a")], now=NOW)
+    (note,) = tend_agents(None, house.bus, [registered("a")], release="n", now=NOW)
     assert "redis.users: Off" in str(note.annotations[PROBLEM])
     assert house.users.names("agent-") == []
 
@@ -91,15 +91,48 @@ def test_users_of_owners_that_are_gone_are_removed_and_agents_stay(house: House)
     for uid in ("u1", "u2"):
         house.users.ensure(owner_user(uid), owner_rules(uid, ["bench"]))
     sweep = OwnerSweep()
-    assert sweep.sweep(house.users, {"u2", "u3"}) == []
-    assert sweep.sweep(house.users, {"u2", "u3"}) == ["owner-u1"]
+    assert sweep.sweep(house.users, {"u1"}.__contains__) == []
+    assert sweep.sweep(house.users, {"u1"}.__contains__) == ["owner-u1"]
     assert house.users.names("") == ["admin", "agent-a", "default", "operator", "owner-u2"]
 
 
 def test_an_owner_that_came_after_the_look_keeps_its_user(house: House) -> None:
     sweep = OwnerSweep()
     house.users.ensure(owner_user("u1"), owner_rules("u1", ["bench"]))
-    assert sweep.sweep(house.users, set()) == []
-    assert sweep.sweep(house.users, {"u1"}) == []
-    assert sweep.sweep(house.users, set()) == []
+    for gone in ({"u1"}, set[str](), {"u1"}):
+        assert sweep.sweep(house.users, gone.__contains__) == []
     assert "owner-u1" in house.users.names("")
+
+
+def test_two_releases_on_one_redis_leave_each_others_agents_alone(house: House) -> None:
+    house.tend(registered("a"))
+    theirs = house.server.client("agent-a", "secret")
+    assert theirs.ping()
+    house.tend(registered("b"), release="other")
+    assert theirs.ping()
+    house.tend(release="other")
+    assert theirs.ping()
+    assert house.users.names("agent-") == ["agent-a"]
+    house.tend()
+    with pytest.raises(RedisError):
+        theirs.ping()
+
+
+def test_an_agent_that_joined_before_users_were_marked_stays_connected_and_goes_with_its_record(house: House) -> None:
+    digest = sha256(b"secret").hexdigest()
+    house.users.ensure("agent-a", agent_rules("bench", "a"), password_sha256=digest)
+    client = house.server.client("agent-a", "secret")
+    assert client.ping()
+    house.tend(registered("a"))
+    assert client.ping()
+    house.tend()
+    assert house.users.names("agent-") == []
+
+
+def test_the_mark_of_a_release_opens_nothing(house: House) -> None:
+    house.tend(registered("a"))
+    house.server.admin().set("pfp:v1:release:n", "x")
+    client = house.server.client("agent-a", "secret")
+    for command in (("GET", "pfp:v1:release:n"), ("EXISTS", "pfp:v1:release:n")):
+        with pytest.raises(NoPermissionError):
+            client.execute_command(*command)

@@ -24,12 +24,14 @@ from pfpnas_api.messages import (
 from pfpnas_operator.access.rules import agent_rules, owner_rules
 from pfpnas_operator.access.users import RedisUsers
 from pfpnas_operator.kube.bells import BellReader
+from pfpnas_operator.kube.present import Present
 from pfpnas_operator.kube.roadside import RoadSweep
 from support.guarded_redis import FixedKey, GuardedRedis, guarded_redis, need_selectors
 
 POOL, OTHERS_POOL = "bench", "theirs"
 UID, OTHERS_UID = "0b5516f0-0000-4000-8000-000000000001", "0b5516f0-0000-4000-8000-000000000002"
 DIGEST = "ab" * 32
+NOBODY = Present(pools={})
 ALWAYS_OPEN = {"auth", "hello", "quit", "reset"}
 """Redis opens these to everybody, before and after a login."""
 
@@ -92,10 +94,13 @@ def use_operator_bus(bus: OperatorBus) -> set[str]:
     bus.progresses([f"{UID}-tune"])
     bus.wait_for_bell(after="0", block_milliseconds=1, pool=POOL)
     bus.forget(experiment=UID)
+    bus.delete_answers(POOL, {"0" * 32})
+    bus.withdraw(POOL, experiment=UID)
     return {
         *("ensure_pool", "ensure_experiment", "publish_task", "publish_build", "append_log", "tasks", "delete_task"),
         *("builds", "delete_build", "agents", "results", "delete_result", "log_length", "log", "suggestions"),
         *("delete_chunks", "progress", "progresses", "wait_for_bell", "forget"),
+        *("delete_answers", "withdraw"),
     }
 
 
@@ -161,8 +166,8 @@ def test_the_operator_hears_and_sweeps_under_its_rules(server: GuardedRedis) -> 
     assert sorted(listener.heard) == sorted([f"{UID}-tune", POOL])
 
     sweep = RoadSweep(client, bus)
-    assert [sweep.sweep(()), sweep.sweep(())] == [0, 3]
-    assert bus.tasks(POOL) == []
+    assert [sweep.sweep(NOBODY), sweep.sweep(NOBODY)] == [0, 4]
+    assert (bus.tasks(POOL), bus.results(POOL)) == ([], [])
     assert not admin.exists(keys.builds(UID), keys.progress(f"{UID}-tune"))
     assert server.refusals() == []
 

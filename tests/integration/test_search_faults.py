@@ -25,7 +25,7 @@ from support.run_process import Place, RunProcess
 pytestmark = pytest.mark.timeout(600)
 
 TRIALS = 14
-"""The first ten fill the space; the others are chosen by predictors, which are fitted anew after every second."""
+"""The first eight fill the space; the others are chosen by predictors, which are fitted anew after every second."""
 
 ONE_BY_ONE: dict[str, Any] = {
     "spec": {
@@ -67,6 +67,7 @@ def figures(place: Place) -> dict[str, Any]:
         "counts": status.trials,
         "best": status.best,
         "front": status.front,
+        "predictor": status.predictor,
         "evaluations": evaluations,
         "finalists": [(one.trial, one.remeasurements, one.ranked, one.reason) for one in status.finalists],
         "ended": ended.reason if ended else None,
@@ -100,6 +101,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     with place.run() as run:
         assert run.wait() == 0, run.stdout + run.stderr
     assert_whole(place, trials=TRIALS)
+    predictor = place.documents()[1].status.predictor
+    assert predictor is not None
+    assert predictor.latency is not None
+    assert predictor.accuracy is not None
     chosen = [trial for trial in place.trials().values() if trial.spec.origin == "Tuner"]
     assert any(trial.status.predicted and trial.status.predicted.latency_milliseconds for trial in chosen)
     return place

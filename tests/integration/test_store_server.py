@@ -22,6 +22,7 @@ from pfpnas_operator.store.tokens import Key
 from support.artifact_server import ArtifactServer, artifact_server
 
 UID, OTHER = "0c3f1c1e-9a39-4b3a-8d40-2f6d2f0f6f10", "11111111-9a39-4b3a-8d40-2f6d2f0f6f10"
+THIRD = "22222222-9a39-4b3a-8d40-2f6d2f0f6f10"
 CONTENT = b"a candidate"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 DEADLINE_SECONDS = 30.0
@@ -259,13 +260,29 @@ def test_the_same_artifact_put_by_many_at_once_is_whole(server: ArtifactServer) 
     assert files(server.root) == [f"sha256/{digest[:2]}/{digest}"]
 
 
-def half_sent(server: ArtifactServer, digest: str, content: bytes) -> socket.socket:
-    """A PUT that stops in the middle; some of it is on the server's disk."""
-    port = int(server.address.rsplit(":", 1)[1])
+@pytest.mark.parametrize("owners", [(UID, OTHER), (UID, OTHER, THIRD)], ids=len)
+def test_what_several_owners_put_at_once_none_of_them_takes_from_the_others(
+    server: ArtifactServer, owners: tuple[str, ...]
+) -> None:
+    content = os.urandom(2_000_000)
+    digest = hashlib.sha256(content).hexdigest()
+    for connection in [half_sent(server, digest, content, uid=uid) for uid in owners]:
+        with connection:
+            connection.sendall(content[len(content) // 2 :])
+            assert b" 20" in connection.recv(100)
+    for uid in reversed(owners):
+        server.store(uid).release(digest)
+    assert server.store(UID).get(digest) == content, "it goes by the sweep alone"
+
+
+def half_sent(server: ArtifactServer, digest: str, content: bytes, *, uid: str = UID) -> socket.socket:
+    """An owner's PUT that stops in the middle; some of it is on the server's disk."""
+    port, incoming = int(server.address.rsplit(":", 1)[1]), server.root / "incoming"
+    before = len(list(incoming.iterdir()))
     connection = socket.create_connection(("127.0.0.1", port))
-    head = f"PUT /sha256/{digest} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key.token(UID)}\r\n"
+    head = f"PUT /sha256/{digest} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key.token(uid)}\r\n"
     connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[: len(content) // 2])
-    until(lambda: any((server.root / "incoming").iterdir()))
+    until(lambda: len(list(incoming.iterdir())) > before)
     return connection
 
 

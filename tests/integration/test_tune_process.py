@@ -1,6 +1,6 @@
 """The tuner as a process: killed, flushed, cut off and stopped, it goes on and answers nothing twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from redis import Redis
 from pfpnas_api.artifacts import FolderStore
 from pfpnas_api.bus import OperatorBus, connect
 from pfpnas_api.jobs import EXIT_RETRY, TuneJob
-from pfpnas_api.kinds import ObjectiveSpec, SearchSpaceSpec, TunerSpec
+from pfpnas_api.kinds import ObjectiveSpec, PredictorStatus, SearchSpaceSpec, TunerSpec
 from pfpnas_api.messages import LogEntry, Suggestion
 from pfpnas_api.spaces import cost
 from pfpnas_workloads.prediction import AccuracyPredictor, width
@@ -149,6 +149,56 @@ def test_killed_between_two_refits_it_predicts_the_same_to_the_last_bit(
     assert broken == unbroken
     assert [s.index for s in broken if s.predictor] == [8]
     assert all(s.predicted and s.predicted.labels == 8 for s in broken[8:])
+
+
+WEIGHTS, OTHER_WEIGHTS = "a" * 64, "b" * 64
+"""Digests of the supernet that is searched, and of the one before it was trained anew."""
+
+
+def predictors_after(
+    operator: OperatorBus, process: WorkloadProcess, entries: Callable[[Sequence[Suggestion]], list[LogEntry]]
+) -> PredictorStatus:
+    """What the tuner says of its predictors after eight results."""
+    ask(operator, 8)
+    operator.append_log(EXPERIMENT, entries(answered(operator, process, 8)))
+    ask(operator, 9)
+    (status,) = [s.predictor for s in answered(operator, process, 9) if s.predictor]
+    return status
+
+
+@pytest.mark.parametrize(("weights", "labels"), [(WEIGHTS, 8), (OTHER_WEIGHTS, None)], ids=["searched", "other"])
+def test_accuracies_of_other_weights_are_not_learnt_from_and_latencies_are(
+    redis_client: Redis, redis_url: str, store: Path, weights: str, labels: int | None
+) -> None:
+    def entries(suggestions: Sequence[Suggestion]) -> list[LogEntry]:
+        return [entry.model_copy(update={"checkpoint": weights}) for entry in measured(suggestions)]
+
+    job = tune_job(tuner=TunerSpec(algorithm="TPE", seed=3, pseudo_trials=50), checkpoint=WEIGHTS)
+    with workload("tune", job=job, store=store, redis_url=redis_url) as process:
+        status = predictors_after(OperatorBus(redis_client), process, entries)
+    assert status.latency is not None
+    assert status.latency.labels == 8
+    assert (status.accuracy.labels if status.accuracy else None) == labels
+
+
+def test_private_predictors_start_from_the_public_one(redis_client: Redis, redis_url: str, store: Path) -> None:
+    import numpy as np
+
+    space = SPACE.space(classes=10)
+    weights = np.random.default_rng(0).normal(0, 0.05, (width(space), 1)).astype(np.float32)
+    public = AccuracyPredictor(space, "0" * 64, (Layer(weights, np.full(1, 0.5, np.float32)),))
+
+    def entries(suggestions: Sequence[Suggestion]) -> list[LogEntry]:
+        said = public.predict([space.parse(s.architecture or "") for s in suggestions]).tolist()
+        pairs = zip(measured(suggestions), said, strict=True)
+        return [entry.model_copy(update={"accuracy": 0.3 + 0.5 * accuracy}) for entry, accuracy in pairs]
+
+    tuner = TunerSpec(algorithm="TPE", seed=3, pseudo_trials=50)
+    job = tune_job(tuner=tuner, predictor=FolderStore(store).put(public.save()))
+    with workload("tune", job=job, store=store, redis_url=redis_url) as process:
+        status = predictors_after(OperatorBus(redis_client), process, entries)
+    assert status.accuracy is not None
+    assert status.accuracy.encoding == "public"
 
 
 def test_after_a_flush_it_reads_the_log_that_is_written_anew_and_repeats_nothing(

@@ -275,8 +275,7 @@ class Courses:
     def needed(self, targets: Sequence[float]) -> Needed:
         """After how many measurements each seed's search has reached its target."""
         there = self.scores >= np.array(targets)[:, None]  # (seeds, measurements)
-        first = np.argmax(there, axis=1) + 1
-        return Needed(tuple(int(n) if ever else None for n, ever in zip(first, there.any(axis=1), strict=True)))
+        return Needed(tuple(int(np.argmax(row)) + 1 if row.any() else None for row in there))
 
     def regret(self, best: float, *, after: int) -> FloatArray:
         """What the best net so far lacks to the best there is, `(seeds,)`; all of it while none keeps the limit."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pfpnas_api.artifacts import FolderStore
+from pfpnas_api.artifacts import ArtifactStore, FolderStore
 from pfpnas_api.bus import AgentBus, GroupMissing, OperatorBus, TunerBus, WorkerBus, WorkloadBus, connect, keys
 from pfpnas_api.jobs import Manifest
 from pfpnas_api.kinds import Supernet
@@ -19,6 +19,7 @@ from pfpnas_operator.driving.clock import moment_after
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SUPERNETS, TRIALS, Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.jobviews import JobRecord, record_of
+from pfpnas_operator.kube.keeper import Keeper
 from pfpnas_operator.kube.owners import LABEL_OWNER
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.rights import Rights
@@ -29,7 +30,7 @@ from support.instant_work import figures
 from support.kube_parts import CONFIG
 from support.kube_server import ObjectServer
 from support.reconcile_builders import SPEC, architecture, predictor_manifest, pretrain_manifest
-from support.redis_server import redis_server
+from support.redis_server import RedisServer, redis_server
 
 NAMESPACE, POOL = "team-a", "dev"
 KEY = Key(b"k" * 32)
@@ -52,8 +53,9 @@ class Silent:
 class Site:
     """A server, a Redis, a store, and everybody who works there; `step` lets each do what there is to do."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.server, self.client, self.store = ObjectServer(), connect(url), FolderStore(folder)
+    def __init__(self, redis: RedisServer, store: ArtifactStore) -> None:
+        self.redis, self.store = redis, store
+        self.server, self.client = ObjectServer(), connect(redis.url)
         self.events, self.loop = Silent(), asyncio.new_event_loop()
         self.calls = ThreadPoolExecutor(4)
         self.now = datetime.now(UTC)
@@ -142,6 +144,25 @@ class Site:
             keeper.before()
             keeper.cycle(self.now)
 
+    def try_cycle(self, keeper: Keeper) -> bool:
+        """One cycle of a keeper, which may meet an error; whether it met none."""
+        keeper.before()
+        keeper._guarded()
+        return not keeper._failing
+
+    def wish(self, place: Any, name: str, **spec: Any) -> None:
+        """A change of a spec, which the watch tells of."""
+        body = self.server.objects[place.plural, NAMESPACE, name]
+        body["spec"] |= spec
+        body["metadata"]["generation"] += 1
+        self.server._written("wish", (place.plural, NAMESPACE, name))
+        {SUPERNETS: self.supernet, EXPERIMENTS: self.experiment}[place].put(self.body(place, name))
+
+    def said(self, place: Any, name: str, kind: str) -> tuple[str, str]:
+        """A condition's status and reason."""
+        found = {one["type"]: one for one in self.body(place, name)["status"]["conditions"]}[kind]
+        return found["status"], found["reason"]
+
     # -- the others --------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -209,10 +230,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def kube_site(folder: Path) -> Iterator[Site]:
-    """A site with a Redis of its own, for the length of the block."""
+def kube_site(folder: Path, store: ArtifactStore | None = None) -> Iterator[Site]:
+    """A site with a Redis of its own, for the length of the block; its store lies in a folder, or is the one given."""
     with redis_server() as server:
-        made = Site(server.url, folder)
+        made = Site(server, store or FolderStore(folder))
         yield made
         made.calls.shutdown()
         made.loop.close()

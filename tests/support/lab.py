@@ -1,6 +1,7 @@
 """A user's namespace on a test cluster, and the documents that tests apply in it."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -144,6 +145,22 @@ def trial(name: str, *, of: str, architecture: str) -> Document:
     """A Trial's document, as a user writes it."""
     spec = {"experimentRef": {"name": of}, "architecture": architecture}
     return {"apiVersion": API, "kind": "Trial", "metadata": {"name": name}, "spec": spec}
+
+
+def admit(lab: Lab, name: str) -> list[Document]:
+    """Start the Jobs of a Supernet or experiment that wait in their queue, as Kueue does; which they were."""
+    waiting = [job for job in lab.children(name) if job["spec"].get("suspend")]
+    for job in waiting:
+        lab.patch("job", job["metadata"]["name"], {"suspend": False})
+    return waiting
+
+
+def table(printed: str) -> list[dict[str, str]]:
+    """The lines that `kubectl get` or `pfpnas` print under a header, by column; an empty cell is an empty text."""
+    header, *lines = printed.splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+", header)]
+    columns = [slice(start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    return [{header[one].strip(): line[one].strip() for one in columns} for line in lines]
 
 
 def succeeded(lab: Lab, experiment: str) -> int:

@@ -16,6 +16,7 @@ from cluster.images import Engine, build_image, redis_image
 from cluster.kube import Cluster
 from cluster.settings import ROOT
 from cluster.shell import CommandError, run
+from pfpnas_operator.access.registry import object_name
 from support.agent_process import AgentProcess
 from support.polling import Document, told_or_why, until
 
@@ -29,6 +30,11 @@ AGENTS_PORT = 30379
 
 MEMBERS = ("pyproject.toml", "crds", "LICENSE")
 """What every image is made of beside its own folder."""
+
+KINDS = ("supernets.pfpnas.io", "nasexperiments.pfpnas.io", "trials.pfpnas.io")
+
+PARTS = {"operator": "deploy/pfpnas-operator", "artifacts": "deploy/pfpnas-artifacts", "redis": "sts/pfpnas-redis"}
+"""What a release runs, by the label of its pods; one pod each."""
 
 WORKLOADS = ("pretrain", "fit-predictor", "tune", "trial", "trial-worker")
 
@@ -81,6 +87,11 @@ class OutsideAgent:
     folder: Path
     config: Path
     process: AgentProcess | None = None
+
+    @property
+    def name(self) -> str:
+        """By which it is registered."""
+        return self.folder.name
 
     def start(self) -> None:
         """Run it, whether it ran before or not."""
@@ -139,6 +150,13 @@ class Release:
         except AssertionError as e:
             raise AssertionError(f"{e}; there is {sorted(left())}") from e
 
+    def assert_kinds_outlive_their_release(self) -> None:
+        """Their own chart is uninstalled, and by its policy they stay."""
+        self.cluster.helm("uninstall", "pfpnas-crds", "-n", CRDS_NAMESPACE)
+        found = json.loads(self.cluster.kubectl("get", "crd", *KINDS, "-o", "json"))["items"]
+        leaving = [one["metadata"]["name"] for one in found if "deletionTimestamp" in one["metadata"]]
+        assert (len(found), leaving) == (len(KINDS), [])
+
     def _cluster_wide(self) -> set[str]:
         found = self.cluster.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").split()
         return {name for name in found if name.endswith(f"-operator-{self.namespace}")}
@@ -156,10 +174,14 @@ class Release:
         self.cluster.helm("upgrade", "--install", name, chart, *self._where(), "-f", path, "--wait", "--timeout=3m")
 
     def uninstall_agent(self, name: str) -> None:
-        """The DaemonSet, the user that it joined as, and its Secret."""
-        self.cluster.helm("uninstall", name, *self._where(), "--wait", "--timeout=2m")
-        self.pfpnas("agents", "remove", name, *self._where())
-        self.cluster.kubectl("delete", "secret", f"{name}-join", *self._where())
+        """The DaemonSet, the user that it joined as, and its Secret; as much of it as an installation came to."""
+        self.cluster.helm("uninstall", name, *self._where(), "--ignore-not-found", "--wait", "--timeout=2m")
+        self.forget_agent(name)
+        self.cluster.kubectl("delete", "secret", f"{name}-join", *self._where(), "--ignore-not-found")
+
+    def forget_agent(self, name: str) -> None:
+        """Strike an agent off the register, if it is there, as `pfpnas agents remove` does."""
+        self.cluster.kubectl("delete", "configmap", object_name(name), *self._where(), "--ignore-not-found")
 
     def join_string(self, name: str, *, pool: str) -> str:
         """A new agent's, as `pfpnas agents add` prints it."""
@@ -179,14 +201,14 @@ class Release:
         path = folder / "agent.yaml"
         path.write_text(yaml.safe_dump({"stateDir": "state", **config}))
         agent = (sys.executable, "-m", "pfpnas_agent")
-        run(*agent, "join", "-", "--config", path, input=self.join_string(name, pool=pool))
         outside = OutsideAgent(folder=folder, config=path)
-        outside.start()
         try:
+            run(*agent, "join", "-", "--config", path, input=self.join_string(name, pool=pool))
+            outside.start()
             yield outside
         finally:
             outside.end()
-            self.pfpnas("agents", "remove", name, *self._where())
+            self.forget_agent(name)
 
     def in_operator(self, script: str, *words: str) -> str:
         """What a Python script says in the operator's pod."""
@@ -279,6 +301,20 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Document:
         known = both.get(name)
         both[name] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
     return both
+
+
+@contextmanager
+def without(cluster: Cluster, component: str, *, namespace: str) -> Iterator[None]:
+    """While the block runs, nothing of a release's component does; afterwards it is ready again."""
+    part = (PARTS[component], "-n", namespace)
+    pods = ("get", "pods", "-n", namespace, f"-lapp.kubernetes.io/component={component}", "-o", "name")
+    cluster.kubectl("scale", *part, "--replicas=0")
+    try:
+        until(f"no {component} runs", lambda: not cluster.kubectl(*pods).strip(), seconds=120)
+        yield
+    finally:
+        cluster.kubectl("scale", *part, "--replicas=1")
+        cluster.kubectl("rollout", "status", *part, "--timeout=180s")
 
 
 def named_in(cluster: Cluster, namespace: str) -> set[str]:

@@ -171,7 +171,7 @@ class World:
             if process.code is None:
                 self._work(process)
         for agent in self.agents.values():
-            if agent.alive:
+            if agent.alive and not agent.stuck:
                 self._measure(agent)
 
     def _work(self, process: Process) -> None:

@@ -73,6 +73,8 @@ class Agent:
     alive: bool = True
     refuses: FailureReason | None = None
     """What it answers to whatever it is asked."""
+    stuck: bool = False
+    """Its heart beats, and it takes nothing."""
     shared: bool = False
     """Another search keeps it busy: it is never seen idle."""
     holding: tuple[int, MeasureTask] | None = None

@@ -10,7 +10,7 @@
 
 {{- define "agent.selector" -}}
 app.kubernetes.io/name: pfpnas-edge-agent
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "agent.labels" -}}

@@ -11,11 +11,14 @@ from pfpnas_api.messages import Heartbeat
 
 
 class Heart:
-    """Beats from `start` until the process ends; at once when what it says changes."""
+    """Beats from `start` until the process ends; at once when what it says changes.
+
+    Until it is first told that the agent is idle it says busy: while data are prepared no task is asked for.
+    """
 
     def __init__(self, bus: AgentBus) -> None:
         self._bus = bus
-        self._says = Heartbeat(state="Idle")
+        self._says = Heartbeat(state="Busy")
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 

@@ -38,6 +38,7 @@ class Agent:
         """
         self._heart.start()
         self._performer.prepare()
+        self._heart.idle()
         recovered = False
         while True:
             try:

@@ -3,7 +3,7 @@
 import pytest
 
 from pfpnas_operator.access import aclfile
-from pfpnas_operator.access.rules import agent_rules, operator_rules, owner_rules
+from pfpnas_operator.access.rules import agent_rules, operator_rules, owner_rules, release_mark
 
 
 def test_an_agent_reads_its_pool_and_writes_under_its_own_name() -> None:
@@ -35,6 +35,8 @@ def test_a_name_that_would_open_other_keys_is_refused(name: str) -> None:
         owner_rules(name, [])
     with pytest.raises(ValueError, match="can't be part"):
         owner_rules("u-1", ["bench", name])
+    with pytest.raises(ValueError, match="can't be part"):
+        release_mark(name)
 
 
 def test_nobody_may_run_scripts_and_nobody_gets_a_category() -> None:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from cluster.shell import run
 from support.charts import uv
 
 FOLDERS = ("operator", "workloads", "edge-agent")
+AARCH64 = 183
+"""ELF's `e_machine` of ARM's 64-bit processors."""
+PLATFORM = ("--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:")
 
 
 def _lines(folder: str) -> list[str]:
@@ -83,7 +88,54 @@ def test_all_that_the_agent_needs_has_a_wheel_for_arm(tmp_path: Path) -> None:
     (tmp_path / "versions.txt").write_text("\n".join(versions))
     found = run(
         uv(), "pip", "compile", "asked.txt", "--constraint", "versions.txt", "--no-header", "--no-annotate",
-        "--python-version", "3.12", "--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:",
-        cwd=tmp_path, timeout_seconds=300,
+        "--python-version", "3.12", *PLATFORM, cwd=tmp_path, timeout_seconds=300,
     )  # fmt: skip
     assert {"numpy", "onnxruntime", "pillow"} <= {line.partition("==")[0] for line in found.splitlines()}
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="CI is not set: only there 60 MB of wheels for ARM are fetched")
+def test_what_the_agents_image_installs_on_arm_is_of_that_processor_and_small(tmp_path: Path) -> None:
+    """Nothing of it runs here: it is laid out by the Containerfile's own commands, for Debian 12's Python, and read."""
+    packages = _packages_for_arm(tmp_path)
+    machines = {path.relative_to(packages): machine for path in packages.rglob("*") if (machine := _machine(path))}
+    assert {path: machine for path, machine in machines.items() if machine != AARCH64} == {}
+    assert {"numpy", "onnxruntime", "PIL", "pydantic_core"} <= {path.parts[0] for path in machines}
+    # The limit of the end-to-end test of the image for x86-64. Our own code is not in it here: a megabyte.
+    assert sum(path.lstat().st_size for path in packages.rglob("*") if not path.is_dir()) / 1e6 <= 200
+
+
+def _packages_for_arm(folder: Path) -> Path:
+    """The folder of packages as it is in the image."""
+    for project in (".", "crds", "operator", "workloads", "edge-agent"):
+        (folder / project).mkdir(exist_ok=True)
+        shutil.copy(ROOT / project / "pyproject.toml", folder / project)
+    export, changes = (_steps(one) for one in ("uv export", "compileall"))
+    _shell(" && ".join(export).replace("/opt/uv/bin/uv", uv()), folder)
+    run(
+        uv(), "pip", "install", "--quiet", "--no-deps", "--target", "packages", "--python-version", "3.11", *PLATFORM,
+        "--requirement", "requirements.txt", cwd=folder,
+    )  # fmt: skip
+    inside = [step for step in changes if step.startswith(("find ", "rm "))]
+    assert len(inside) == 2
+    # Byte code is written by the Python that is here: what it holds is the same for every processor.
+    _shell(" && ".join([*inside, f"{sys.executable} -m compileall -q ."]), folder / "packages")
+    return folder / "packages"
+
+
+def _steps(named: str) -> list[str]:
+    """The commands of the agent's RUN line in which one is called so."""
+    (line,) = (line for line in _lines("edge-agent") if line.startswith("RUN") and named in line)
+    return [step.strip() for step in line.removeprefix("RUN ").split("&&")]
+
+
+def _shell(commands: str, folder: Path) -> None:
+    run("sh", "-ec", commands, cwd=folder, env={"UV_PYTHON": sys.executable})
+
+
+def _machine(path: Path) -> int | None:
+    """For which processor a file is; None where that is nothing it says."""
+    if path.is_dir():
+        return None
+    with path.open("rb") as file:
+        head = file.read(20)
+    return int.from_bytes(head[18:20], "little") if head.startswith(b"\x7fELF") else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -93,6 +94,13 @@ def test_go_mod_names_the_version_that_the_program_says_it_is() -> None:
 
     assert f"k8s.io/kubernetes {settings.KUBERNETES}" in required
     assert "v0." + settings.KUBERNETES.removeprefix("v1.") in required
+
+
+def test_no_program_is_named_that_nothing_calls() -> None:
+    folders = (settings.HERE, settings.ROOT / "tests" / "support", Path(__file__).parent)
+    texts = [path.read_text() for folder in folders for path in folder.glob("*.py")]
+    asked = {name for text in texts for name in re.findall(r'program\("([\w-]+)"\)', text)}
+    assert asked - {"kubectl"} == settings.GO_PROGRAMS.keys()
 
 
 def test_a_build_that_fails_leaves_no_program(tmp_path: Path) -> None:

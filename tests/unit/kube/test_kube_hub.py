@@ -8,6 +8,9 @@ import pytest
 
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.hub import Hub
+from pfpnas_operator.kube.jobviews import JobRecord
+from pfpnas_operator.reconcile import Event
+from support.reconcile_builders import NOW
 
 
 class Keeper:
@@ -17,6 +20,7 @@ class Keeper:
 
     def __init__(self, body: Object) -> None:
         self.body, self.uid, self.name = body, body["metadata"]["uid"], body["metadata"]["name"]
+        self.namespace = body["metadata"]["namespace"]
         self.heard: list[str] = []
         self.supernet_name, self.source_names, self.ended, self.pool = "net", ["older"], False, "dev"
 
@@ -37,6 +41,9 @@ class Keeper:
 
     def users_changed(self) -> None:
         self.heard.append("users")
+
+    def say(self, event: Event) -> None:
+        self.heard.append(event.reason)
 
     def trial_told(self, name: str, uid: str, *, deleted: bool) -> None:
         assert uid == f"uid-of-{name}"
@@ -138,6 +145,31 @@ def test_a_bell_and_a_job_wake_their_owner_only(hub: Hub) -> None:
     assert keeper(hub, "other").heard == ["start"]
 
 
+def record(uid: str, namespace: str) -> JobRecord:
+    fields: dict[str, Any] = {"component": "tune", "document": "d", "state": "Running", "since": NOW}
+    return JobRecord(name="search-tune", uid=uid, namespace=namespace, **fields)
+
+
+def test_a_job_that_was_not_listed_has_ended_but_where_nobody_could_look(hub: Hub) -> None:
+    hub._told.update({"u-1": [record("j-1", "a")], "u-2": [record("j-2", "b")]})  # type: ignore[attr-defined]
+    for uid in ("u-1", "u-2"):
+        hub.seen_experiment(body(uid, uid), deleted=False)
+    for _ in range(2):
+        hub.listed_jobs(set(), namespaces={"a"})
+    assert (keeper(hub, "u-1").heard, keeper(hub, "u-2").heard) == (["start", "wake"], ["start"])
+    for _ in range(2):
+        hub.listed_jobs(set())
+    assert keeper(hub, "u-2").heard == ["start", "wake"]
+
+
+def test_what_is_kept_is_told_apart_by_namespace(hub: Hub) -> None:
+    other = body("other", "u-2")
+    other["metadata"]["namespace"] = "b"
+    hub.seen_experiment(body(), deleted=False)
+    hub.seen_experiment(other, deleted=False)
+    assert (hub.uids(), hub.uids({"b"}), hub.uids(set())) == ({"u-1", "u-2"}, {"u-2"}, set())
+
+
 def test_an_answer_wakes_whoever_measures_on_its_pool(hub: Hub) -> None:
     hub.seen_experiment(body(), deleted=False)
     hub.seen_experiment(body("other", "u-2"), deleted=False)
@@ -153,3 +185,18 @@ def test_who_starts_warm_is_woken_when_its_source_comes(hub: Hub) -> None:
     hub.seen_experiment(body(), deleted=False)
     hub.seen_experiment(body("older", "u-2"), deleted=False)
     assert keeper(hub).heard == ["start", "wake"]
+
+
+def test_that_redis_is_away_is_told_on_everything_that_is_under_way(hub: Hub) -> None:
+    hub.seen_supernet(body("net", "u-1"), deleted=False)
+    hub.seen_supernet(body("ready", "u-2"), deleted=False)
+    hub.seen_experiment(body(uid="u-3"), deleted=False)
+    hub.seen_experiment(body("over", "u-4"), deleted=False)
+    supernets: Any = hub.supernets
+    for one in (supernets["a", "ready"], keeper(hub, "over")):
+        one.ended = True
+    for one in hub._owners.values():
+        one.heard.clear()  # type: ignore[attr-defined]
+    hub.redis_is(up=False, why="Connection refused")
+    told = {one.name: one.heard for one in hub._owners.values()}  # type: ignore[attr-defined]
+    assert told == {"net": ["wake", "RedisAway"], "ready": ["wake"], "search": ["wake", "RedisAway"], "over": ["wake"]}

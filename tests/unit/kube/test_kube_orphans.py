@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pfpnas_operator.kube.api import EXPERIMENTS, TRIALS, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, TRIALS, ApiError, Object, Place
 from pfpnas_operator.kube.housekeeping import Housekeeper
-from pfpnas_operator.kube.hub import Hub
+from pfpnas_operator.kube.hub import Hub, Orphan
 from support.kube_server import ObjectServer
 from support.reconcile_builders import condition
 
@@ -79,3 +79,19 @@ def test_an_experiment_that_the_watch_did_not_tell_of_yet_is_there_all_the_same(
     house.apply("mine")
     house.server.create(EXPERIMENTS, NAMESPACE, {"metadata": {"name": "search"}, "spec": {}})
     assert house.look() == []
+
+
+def test_a_namespace_that_nobody_may_look_into_keeps_nothing_from_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = house.server.get
+
+    def get(place: Place, namespace: str, name: str) -> Object | None:
+        if namespace == "gone":
+            raise ApiError(403, "Forbidden", "forbidden")
+        return there(place, namespace, name)
+
+    monkeypatch.setattr(house.server, "get", get)
+    house.hub.orphans["gone", "search"] = {"theirs": Orphan(uid="u", untold=True)}
+    house.apply("mine")
+    assert house.look() == [("amend", "mine")]

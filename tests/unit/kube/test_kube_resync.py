@@ -9,6 +9,7 @@ import pytest
 
 from pfpnas_operator.kube.api import EXPERIMENTS, SUPERNETS, Object, Place
 from pfpnas_operator.kube.housekeeping import MOST_DEAF_LOOKS, Housekeeper
+from pfpnas_operator.kube.namespaces import Listed
 
 
 class Api:
@@ -34,14 +35,19 @@ class Hub:
     def __init__(self) -> None:
         self.parts, self.jobs = Parts(), frozenset[str]()
         self.kept: dict[str, int] = {}
+        self.elsewhere: set[str] = set()
+        """Of those that are kept, in another namespace than is looked into."""
         self.told: list[str] = []
         self.heard = 0
 
     def generation_of(self, uid: str) -> int:
         return self.kept.get(uid, 0)
 
-    def uids(self) -> set[str]:
-        return set(self.kept)
+    def uids(self, namespaces: frozenset[str] | None = None) -> set[str]:
+        return self.kept.keys() - (set() if namespaces is None else self.elsewhere)
+
+    def namespaces(self) -> set[str]:
+        return set()
 
     def seen_supernet(self, body: Object, *, deleted: bool) -> None:
         self.told.append(f"supernet {body['metadata']['uid']}")
@@ -49,7 +55,8 @@ class Hub:
     def seen_experiment(self, body: Object, *, deleted: bool) -> None:
         self.told.append(f"experiment {body['metadata']['uid']}")
 
-    def listed_jobs(self, uids: frozenset[str]) -> None:
+    def listed_jobs(self, uids: frozenset[str], *, namespaces: frozenset[str] | None) -> None:
+        assert namespaces is None
         self.jobs = uids
 
     def end(self, uid: str) -> None:
@@ -64,11 +71,11 @@ class House:
         hub: Any = self.hub
         self.keeper = Housekeeper(hub, threads=self.threads, loop=self.loop)
 
-    def look(self, *found: tuple[Place, str, int]) -> list[str]:
+    def look(self, *found: tuple[Place, str, int], namespaces: frozenset[str] | None = None) -> list[str]:
         """What the hub is told after a look that finds these: place, uid, generation."""
         self.hub.told.clear()
         bodies: list[Any] = [(place, {"metadata": {"uid": uid, "generation": number}}) for place, uid, number in found]
-        self.loop.run_until_complete(self.keeper._compare(bodies))
+        self.loop.run_until_complete(self.keeper._compare(Listed(bodies, namespaces)))
         return list(self.hub.told)
 
 
@@ -108,6 +115,13 @@ def test_the_end_of_an_object_is_told_at_the_second_look(house: House) -> None:
     house.hub.kept = {"u-1": 1}
     assert house.look() == []
     assert house.look() == ["end u-1"]
+
+
+def test_what_lies_where_nobody_could_look_has_not_ended(house: House) -> None:
+    house.hub.kept, house.hub.elsewhere = {"u-1": 1, "u-2": 1}, {"u-1"}
+    there = frozenset({"team-b"})
+    assert house.look(namespaces=there) == []
+    assert house.look(namespaces=there) == ["end u-2"]
 
 
 def dead(house: House) -> bool:

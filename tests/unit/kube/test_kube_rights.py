@@ -9,6 +9,7 @@ from pfpnas_api.artifacts import FolderStore
 from pfpnas_operator.access.users import UsersRefused
 from pfpnas_operator.kube.api import SECRETS, Exists, Object, Place
 from pfpnas_operator.kube.rights import RENEWED_SECONDS, SECRET_SECONDS, Rights
+from pfpnas_operator.store.owners import read_owner
 from pfpnas_operator.store.tokens import Key
 from support.kube_parts import CONFIG
 from support.kube_server import ObjectServer
@@ -113,6 +114,16 @@ def test_a_user_is_seen_to_every_so_often_and_when_redis_is_back(site: Site) -> 
     site.rights.redis_is_back()
     site.grant()
     assert site.users.asked == ["owner-ex-uid"] * 2 + ["who is there?", "owner-ex-uid"]
+
+
+def test_a_note_in_a_store_that_failed_is_looked_for_anew(site: Site) -> None:
+    uid = site.experiment.metadata.uid
+    site.rights.store.delete_ref(f"owner-{uid}")
+    site.grant()
+    assert read_owner(site.rights.store, uid) is None
+    site.rights.doubt(uid)
+    site.grant()
+    assert read_owner(site.rights.store, uid) is not None
 
 
 def test_without_a_user_of_its_own_no_secret_is_written(tmp_path: Path) -> None:

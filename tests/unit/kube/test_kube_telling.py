@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, ResponseError
 
+from pfpnas_api.artifacts import ArtifactError
 from pfpnas_operator.kube.keeper import Keeper
 
 
 class Failing(Keeper):
-    """A keeper of whose cycle Redis makes nothing."""
+    """A keeper of whose cycle Redis or the store makes nothing."""
 
     kind = "NASExperiment"
-    error: RedisError
+    error: RedisError | ArtifactError
 
     def cycle(self, now: datetime) -> float:
         raise self.error
@@ -23,19 +24,28 @@ class Failing(Keeper):
         raise AssertionError("what is remembered is as it was")
 
 
-def told_of(error: RedisError) -> list[tuple[str, str, str]]:
+def told_of(error: RedisError | ArtifactError) -> list[tuple[str, str, str]]:
     told: list[tuple[str, str, str]] = []
     announcer = SimpleNamespace(tell=lambda event, subject: told.append((event.type, event.reason, event.message)))
-    parts: Any = SimpleNamespace(announcer=announcer)
+    doubted: list[str] = []
+    parts: Any = SimpleNamespace(announcer=announcer, rights=SimpleNamespace(doubt=doubted.append))
     unused: Any = None
     keeper = Failing({"metadata": {"namespace": "a", "name": "n", "uid": "u"}}, parts, threads=unused, loop=unused)
     keeper.error = error
     keeper._guarded()
+    assert doubted == (["u"] if isinstance(error, ArtifactError) else [])
     return told
 
 
-@pytest.mark.parametrize("error", [OutOfMemoryError("used memory > 'maxmemory'"), ResponseError("MISCONF no space")])
-def test_that_redis_refuses_a_write_is_told(error: RedisError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutOfMemoryError("used memory > 'maxmemory'"),
+        ResponseError("MISCONF no space"),
+        ArtifactError("artifact store http://a is away"),
+    ],
+)
+def test_that_redis_refuses_a_write_or_the_store_fails_is_told(error: RedisError | ArtifactError) -> None:
     ((kind, reason, message),) = told_of(error)
     assert (kind, reason) == ("Warning", "ReconcileFailed")
     assert str(error) in message

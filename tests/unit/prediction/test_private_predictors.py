@@ -11,11 +11,12 @@ import pytest
 from pfpnas_api.kinds.experiment import ObjectiveSpec
 from pfpnas_api.spaces import ArchitectureError, SearchSpace, parse_id, sample_matrix, static_costs, to_architectures
 from pfpnas_workloads.prediction import AccuracyPredictor
+from pfpnas_workloads.prediction.candidates import Candidate
 from pfpnas_workloads.prediction.encoding import coded, one_hot
 from pfpnas_workloads.prediction.labels import Label, TooFewLabels
 from pfpnas_workloads.prediction.network import Layer
 from pfpnas_workloads.prediction.predictor import BLOCK
-from pfpnas_workloads.prediction.private import BEYOND, fit
+from pfpnas_workloads.prediction.private import BEYOND, Choice, PrivatePredictors, fit
 from pfpnas_workloads.prediction.validation import kendall_tau
 
 SPACE = SearchSpace(kernel_sizes=(3, 5), expand_ratios=(2, 3, 4), depths=(1, 2), resolutions=(20, 24))
@@ -90,6 +91,30 @@ def test_a_public_predictor_helps_few_labels() -> None:
     accuracy = found.predict(others).accuracy
     assert accuracy is not None
     assert kendall_tau(accuracy, accuracies(others)) > 0.75
+
+
+def test_what_the_public_accuracy_leaves_is_learnt_beside_it() -> None:
+    public, others = make_public(), sample(300, seed=5)
+
+    def truth(matrix: np.ndarray) -> np.ndarray:
+        """The resolution counts here, of which the public predictor knows nothing."""
+        found: np.ndarray = 0.3 + 0.5 * public.predict_matrix(matrix) + 0.03 * matrix[:, 0]
+        return found
+
+    def error(predictors: PrivatePredictors) -> float:
+        found = predictors.predict(others).accuracy
+        assert found is not None
+        return float(np.abs(found - truth(others)).mean())
+
+    pairs = zip(make_labels(60), truth(sample(60)), strict=True)
+    labels = [replace(label, accuracy=float(accuracy)) for label, accuracy in pairs]
+    map_alone = Choice((("accuracy", Candidate("public", None, "affine")),))
+    free, bound = (fit(SPACE, labels, public=public, seed=0, choice=choice) for choice in (None, map_alone))
+    chosen = free.choice.of("accuracy")
+    assert chosen is not None
+    assert chosen.start == "public"
+    assert chosen.encoding is not None
+    assert error(free) < 0.3 * error(bound)
 
 
 def test_the_same_arguments_give_the_same_bits_and_a_choice_given_back_too() -> None:

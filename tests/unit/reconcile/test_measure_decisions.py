@@ -78,7 +78,7 @@ def test_an_agent_is_told_from_where_on_the_accuracy_is_not_worth_it(
     assert (on_test.skip_accuracy_over_ms, on_test.skip_accuracy_over_relative) == (None, None)
 
 
-def test_waiting_in_the_queue_has_no_deadline() -> None:
+def test_waiting_in_the_queue_ends_no_trial() -> None:
     plan = decide(lease=make_lease("Waiting", age=10**7))
     assert (plan.tasks, plan.delete_tasks) == ([], [])
     assert state_of(plan) == "Queued"

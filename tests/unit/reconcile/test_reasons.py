@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[3]
 CONDITIONS = {*SUPERNET, *EXPERIMENT, *TRIAL}
 OTHER_WORDS = frozenset(
     [
-        *("Answered", "Candidate", "Claimed", "Cost", "Delete", "Done", "Experiment", "Failed", "Finished", "Latency"),
+        *("Answered", "Busy", "Candidate", "Claimed", "Cost", "Delete", "Done", "Experiment", "Failed"),
+        *("Finished", "Latency"),
         *(
             "FitPredictor",
             "Idle",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pfpnas_api.bus import Queued
-from pfpnas_api.messages import LogEntry
+from pfpnas_api.messages import Heartbeat, LogEntry
 from pfpnas_operator.driving import Records, Road
 from support.reconcile_builders import NOW, make_answer, make_experiment, make_supernet, make_trial, seconds
 from support.world import World
@@ -48,6 +48,25 @@ def test_after_an_outage_every_deadline_begins_anew() -> None:
     road.reanchor(NOW + seconds(900))
     assert since(road, queued(), at=901) == [NOW + seconds(901)]
     assert road.view().asked_at == NOW + seconds(900)
+
+
+def test_what_an_agent_says_counts_from_when_it_was_new() -> None:
+    road, idle, busy = Road(), Heartbeat(state="Idle"), Heartbeat(state="Busy", task_id="a" * 32)
+    for second, beats in ((0, {"a": idle, "b": idle}), (10, {"a": idle, "b": busy}), (20, {"a": idle, "b": busy})):
+        road.note_agents(beats, now=NOW + seconds(second))
+    assert road.said_for(NOW + seconds(30)) == {"a": seconds(30), "b": seconds(20)}
+    road.note_agents({"a": idle, "b": Heartbeat(state="Busy", task_id="b" * 32)}, now=NOW + seconds(30))
+    assert road.said_for(NOW + seconds(30)) == {"a": seconds(30), "b": seconds(0)}
+
+
+def test_an_agent_that_was_not_heard_meanwhile_begins_anew() -> None:
+    road, heard = Road(), {"a": Heartbeat(state="Idle")}
+    for lost in (lambda: road.note_agents({}, now=NOW), lambda: road.reanchor(NOW)):
+        road.note_agents(heard, now=NOW)
+        lost()
+        assert road.said_for(NOW + seconds(60)) == {}
+        road.note_agents(heard, now=NOW + seconds(60))
+        assert road.said_for(NOW + seconds(60)) == {"a": seconds(0)}
 
 
 def test_asking_for_more_counts_from_then() -> None:

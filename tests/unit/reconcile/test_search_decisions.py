@@ -11,14 +11,17 @@ from pfpnas_operator.reconcile.search import awaits_suggestions
 from support.reconcile_builders import (
     NOW,
     architecture,
+    build_uid_of,
     experiment_status,
     make_answer,
     make_experiment,
+    make_job,
     make_lease,
     make_metrics,
     make_trial,
     message_of,
     observe,
+    own_jobs,
     reason_of,
     seconds,
     suggest,
@@ -98,12 +101,25 @@ def test_a_trial_by_hand_takes_nothing_from_the_budget() -> None:
     assert "by-hand" in plan.trial_status
 
 
-def test_lowered_parallelism_kills_nothing() -> None:
-    running = [make_trial(index) for index in range(4)]
-    plan = decide(make_experiment(budget={"parallelTrials": 1}), *running, suggestions=suggest(*range(8)))
-    assert plan.create_trials == []
+@pytest.mark.parametrize("mode", ["Pod", "Pooled"])
+def test_lowered_parallelism_kills_nothing(mode: str) -> None:
+    experiment = make_experiment(mode=mode, budget={"parallelTrials": 1})
+    building = [make_trial(index, buildAttempts=1) for index in range(4)]
+    under_way = builds_under_way(experiment, *building)
+    plan = decide(experiment, *building, suggestions=suggest(*range(8)), **under_way)
+    assert (plan.delete_jobs, plan.delete_builds, plan.create_jobs, plan.create_trials) == ([], [], [], [])
     assert not any(reason_of(status, "Failed") for status in plan.trial_status.values())
     assert experiment_status(plan).trials.created == 4
+
+
+def builds_under_way(experiment: NASExperiment, *trials: Trial) -> dict[str, Any]:
+    """What is seen of the builds of trials, all of which run: a Job each, or a claim of the pooled worker's."""
+    if experiment.spec.trial_template.mode == "Pooled":
+        uids = [build_uid_of(experiment, trial) for trial in trials]
+        return {"builds": {uid: make_lease(entry=f"{number}-0") for number, uid in enumerate(uids, start=1)}}
+    asked = [job for job in decide(experiment, *trials).create_jobs if job.workload == "trial"]
+    assert len(asked) == len(trials)
+    return {"jobs": own_jobs(experiment) | {job.name: make_job(job.name) for job in asked}}
 
 
 def test_a_gap_left_by_an_operator_that_was_killed_is_passed_over() -> None:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pfpnas_api.kinds import NASExperiment, Trial, find_condition
 from pfpnas_operator.reconcile import LogView, Plan, names, reconcile_experiment
 from support.reconcile_builders import (
@@ -186,12 +188,19 @@ def test_suspending_an_ended_experiment_only_says_so_and_keeps_it_ended() -> Non
     assert resumed.create_trials
 
 
-def test_lowering_parallel_trials_stops_nothing() -> None:
-    trials = [make_trial(index, "Built" if index % 2 else "Pending") for index in range(4)]
-    plan = decide(make_experiment(budget={"maxTrials": 8, "parallelTrials": 1}), *trials, suggestions=suggest(4, 5))
-    assert (plan.delete_jobs, plan.create_trials) == ([], [])
+@pytest.mark.parametrize("mode", ["Pod", "Pooled"])
+def test_lowering_parallel_trials_stops_neither_builds_nor_measurements(mode: str) -> None:
+    experiment = make_experiment(mode=mode, budget={"maxTrials": 8, "parallelTrials": 1})
+    trials = [make_trial(index, "Built" if index % 2 else "Pending", buildAttempts=1) for index in range(4)]
+    builds = {
+        job.name: make_job(job.name) for job in decide(experiment, *trials).create_jobs if job.workload == "trial"
+    }
+    assert len(builds) == (2 if mode == "Pod" else 0)
+    tasks = {task_id_of(experiment, trials[1]): make_lease(entry="2-0")}
+    plan = decide(experiment, *trials, suggestions=suggest(4, 5), jobs=own_jobs(experiment) | builds, tasks=tasks)
+    assert (plan.delete_jobs, plan.delete_tasks, plan.create_trials) == ([], [], [])
     assert not [status for status in plan.trial_status.values() if reason_of(status, "Failed")]
-    assert len(plan.tasks) == 2
+    assert [task.task_id for task in plan.tasks] == [task_id_of(experiment, trials[3])], "the other is being measured"
 
 
 def test_a_namespace_that_may_not_use_the_pool_starts_nothing() -> None:

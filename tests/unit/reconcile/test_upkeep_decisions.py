@@ -17,6 +17,7 @@ from support.reconcile_builders import (
     condition,
     experiment_status,
     make_answer,
+    make_checkpoint,
     make_experiment,
     make_job,
     make_lease,
@@ -75,6 +76,7 @@ def test_its_own_jobs_are_started(mode: str, expected: list[str]) -> None:
     documents = [job.document for job in plan.create_jobs]
     assert isinstance(documents[0], TuneJob)
     assert documents[0].predictor is not None
+    assert documents[0].checkpoint == make_checkpoint().sha256, "by which it knows results of other weights"
     assert all(isinstance(document, TrialWorkerJob) for document in documents[1:])
 
 

@@ -9,6 +9,7 @@ from pfpnas_api.kinds import Condition, NASExperiment, Supernet, Trial, find_con
 from pfpnas_operator.reconcile import Plan, names, reconcile_experiment
 from pfpnas_operator.reconcile.deadlines import (
     BROKEN_DEADLINE,
+    CLAIM_DEADLINE,
     MOST_INTERRUPTIONS,
     STEADY,
     UNSCHEDULABLE_DEADLINE,
@@ -21,6 +22,7 @@ from support.reconcile_builders import (
     make_checkpoint,
     make_experiment,
     make_job,
+    make_lease,
     make_supernet,
     make_trial,
     message_of,
@@ -29,6 +31,7 @@ from support.reconcile_builders import (
     reason_of,
     seconds,
     suggest,
+    task_id_of,
 )
 
 TUNE, WORKER = names.tune_job(make_experiment()), names.worker_job(make_experiment())
@@ -176,6 +179,15 @@ ABSENT: list[tuple[str, str, str, dict[str, Any]]] = [
         },
     ),
     ("AgentsAvailable", "NoHeartbeat", "WaitingForAgents", {"agents": {}}),
+    (
+        "AgentsAvailable",
+        "NotClaimed",
+        "NotClaimed",
+        {
+            "tasks": {task_id_of(make_experiment(), make_trial(0, "Built")): make_lease("Waiting", age=10**6)},
+            "said_for": {"agent-1": CLAIM_DEADLINE},
+        },
+    ),
     ("Accepted", "PoolNotAllowed", "PoolNotAllowed", {"pool_refused": "not open"}),
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pfpnas_api.kinds import NASExperiment, PredictorStatus, Trial
-from pfpnas_operator.reconcile import Plan, names, reconcile_experiment
+from pfpnas_operator.reconcile import LogView, Plan, names, reconcile_experiment
 from pfpnas_operator.reconcile.summary import rank
 from support.reconcile_builders import (
     NOW,
@@ -86,9 +86,13 @@ def test_they_count_against_the_budget_and_are_told_as_trials_by_hand_are() -> N
     experiment = make_experiment(sources=("a",), budget={"maxTrials": 4, "parallelTrials": 8})
     done = warm_trial(experiment, 1, "Succeeded")
     fields = {"sources": {"a": source("a", 1)}, "suggestions": suggest(0, 1, 2, 3), "untold": (done,)}
-    observed = observe(experiment, done, **fields)
+    observed = observe(experiment, done, log=LogView(asked=4), **fields)
     plan = reconcile_experiment(observed, NOW)
     assert [trial.spec.index for trial in plan.create_trials] == [0, 1, 2]
+    (entry,) = [entry for entry in plan.log if entry.event == "Finished"]
+    assert (entry.index, entry.architecture) == (None, architecture(1))
+    assert (entry.outcome, entry.score) == ("Scored", 0.8)
+    assert plan.told[done.metadata.name] == "Finished"
     assert observed.summary.tuned == 1
     bad = warm_trial(experiment, 1, "Failed")
     assert observe(experiment, bad).summary.failures == 1

@@ -1,4 +1,4 @@
-"""Agents of which some refuse: the others' searches, pardon, and what was measured before."""
+"""Agents of which some refuse, or take nothing: others' searches, pardon, and what was measured before."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from pfpnas_api.kinds import find_condition
 from pfpnas_api.messages import Heartbeat
 from pfpnas_operator.reconcile import Plan, reconcile_experiment
 from pfpnas_operator.reconcile.deadlines import (
+    BUSY_DEADLINE,
+    CLAIM_DEADLINE,
     DEVICE_PARDON,
     MOST_REFUSALS,
     REFUSAL_PARDON,
@@ -139,3 +141,66 @@ def test_nobody_waits_for_agents_that_refuse_for_ever() -> None:
 def test_before_anything_was_measured_all_that_refuse_decide() -> None:
     plan = decide(refused="UnknownDataset", agents=ALONE)
     assert reason_of(experiment_status(plan), "Failed") == "UnknownDataset"
+
+
+# -- agents that are heard, and take nothing ---------------------------------------------------------------------------
+
+LATE = CLAIM_DEADLINE.total_seconds()
+LONG, SHORT = {"agent-1": CLAIM_DEADLINE}, {"agent-1": CLAIM_DEADLINE - seconds(1)}
+
+
+def lying(*, age: float = LATE, said_for: Any = LONG, **seen: Any) -> Plan:
+    """With the candidate's task on the road for so long, and nobody who took it."""
+    return decide(**{"tasks": {TASK: make_lease("Waiting", age=age)}, "agents": ALONE, "said_for": said_for, **seen})
+
+
+def test_free_agents_that_take_nothing_are_as_none() -> None:
+    heard = EXPERIMENT.status.model_copy(update={"conditions": (condition("AgentsAvailable"),)})
+    plan = lying(experiment=EXPERIMENT.model_copy(update={"status": heard}))
+    assert said(plan) == said(plan, "Succeeded") == ("False", "NotClaimed")
+    assert "Redis refuses" in message_of(experiment_status(plan), "AgentsAvailable")
+    assert "NotClaimed" in {event.reason for event in plan.events if event.type == "Warning"}
+    assert (plan.tasks, plan.delete_tasks) == ([], []), "the task stays where they would find it"
+
+
+BUSY_ELSEWHERE = {"agent-1": Heartbeat(state="Busy", task_id="a" * 32)}
+PREPARING = {"agent-1": Heartbeat(state="Busy")}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"age": LATE - 1},
+        {"said_for": SHORT},
+        {"said_for": {}},
+        {"agents": BOTH_IDLE},
+        {"agents": BOTH_IDLE, "said_for": {**LONG, "agent-2": CLAIM_DEADLINE - seconds(1)}},
+        {"agents": BUSY_ELSEWHERE, "said_for": {"agent-1": BUSY_DEADLINE - seconds(1)}},
+        {"agents": PREPARING, "said_for": {"agent-1": BUSY_DEADLINE - seconds(1)}},
+        {"tasks": {TASK: make_lease("Waiting", age=LATE), "another": make_lease("Claimed")}},
+        {"tasks": {}},
+    ],
+)
+def test_nobody_is_missed_while_one_may_yet_take_them(seen: dict[str, Any]) -> None:
+    assert said(lying(**seen)) == ("True", "Heartbeat")
+
+
+def test_an_agent_that_is_never_done_with_what_it_does_is_none_either() -> None:
+    assert said(lying(agents=PREPARING, said_for={"agent-1": BUSY_DEADLINE})) == ("False", "NotClaimed")
+
+
+def test_of_agents_of_which_one_refuses_the_others_count() -> None:
+    refuses = {"refusers": {"agent-2": "UnknownDataset"}, "agents": BOTH_IDLE}
+    assert said(lying(**refuses)) == ("False", "NotClaimed")
+    assert said(lying(**refuses, said_for={"agent-2": BUSY_DEADLINE})) == ("True", "Heartbeat")
+
+
+def test_that_nobody_takes_them_stays_said_until_somebody_does_though_counting_begins_anew() -> None:
+    """A new operator has not seen how long they lie there; the deadline for people must not begin anew with it."""
+    missed = EXPERIMENT.status.model_copy(
+        update={"conditions": (condition("AgentsAvailable", "NotClaimed", status="False"),)}
+    )
+    waiting = EXPERIMENT.model_copy(update={"status": missed})
+    assert said(lying(experiment=waiting, age=0, said_for={})) == ("False", "NotClaimed")
+    for seen in ({"agents": PREPARING}, {"tasks": {TASK: make_lease("Claimed")}}):
+        assert said(lying(experiment=waiting, age=0, said_for={}, **seen)) == ("True", "Heartbeat")

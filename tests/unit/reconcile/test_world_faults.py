@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pfpnas_api.kinds import Evaluation, NASExperiment, Trial, find_condition, is_true
+from pfpnas_operator.reconcile.deadlines import CLAIM_DEADLINE
 from pfpnas_operator.reconcile.measuring import measure_task
 from pfpnas_operator.reconcile.origins import is_own
 from pfpnas_operator.reconcile.repeats import chosen
@@ -219,6 +220,34 @@ def test_a_search_waits_for_the_willing_agent_while_only_the_other_is_heard() ->
     run(world, faulty=0)
     assert reason_of(world.experiment, "Succeeded") == "BudgetSpent"
     assert world.experiment.status.trials.succeeded == 8
+
+
+def test_agents_that_are_heard_and_take_nothing_are_missed_until_they_do() -> None:
+    world = CheckedWorld(make_supernet(), make_experiment())
+    for agent in world.agents.values():
+        agent.stuck = True
+    while not world.tasks.messages:
+        world.cycle()
+        world.tick()
+    assert said_of_agents(world) == ("True", "Heartbeat")
+    for _ in range(2):
+        world.cycle()
+        world.now += CLAIM_DEADLINE
+    world.cycle()
+    assert said_of_agents(world) == ("False", "NotClaimed")
+    world.start_operator()
+    world.cycle()
+    assert said_of_agents(world) == ("False", "NotClaimed")
+    for agent in world.agents.values():
+        agent.stuck = False
+    run(world, faulty=0)
+    assert said_of_agents(world) == ("True", "Heartbeat")
+    assert world.experiment.status.trials.succeeded == 8
+
+
+def said_of_agents(world: World) -> tuple[str, str] | None:
+    found = find_condition(world.experiment.status.conditions, "AgentsAvailable")
+    return found and (found.status, found.reason)
 
 
 WISHES: tuple[dict[str, Any], ...] = (

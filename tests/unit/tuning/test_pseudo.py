@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import pytest
 
 from pfpnas_api.jobs import TuneJob
 from pfpnas_api.kinds import ObjectiveSpec, PredictionSpec, TunerSpec
 from pfpnas_api.messages import LogEntry, Suggestion
+from pfpnas_api.spaces import sample_matrix
+from pfpnas_workloads.prediction import AccuracyPredictor
+from pfpnas_workloads.prediction.encoding import coded, one_hot
+from pfpnas_workloads.prediction.network import Layer
 from pfpnas_workloads.tuning._base import DESIGN_SUGGESTIONS
 from pfpnas_workloads.tuning.answers import Answers
 from pfpnas_workloads.tuning.workload import make_proposer
@@ -34,10 +39,24 @@ def run(algorithm: str, *, budget: int = BUDGET) -> tuple[list[LogEntry], list[S
     return log, made
 
 
-def answered(of: TuneJob, log: Sequence[LogEntry], *, made: Sequence[Suggestion] = ()) -> list[Suggestion]:
+def answered(
+    of: TuneJob,
+    log: Sequence[LogEntry],
+    *,
+    made: Sequence[Suggestion] = (),
+    public: AccuracyPredictor | None = None,
+) -> list[Suggestion]:
     """What a tuner says that reads the log entry by entry."""
-    answers = Answers(make_proposer(of), made={suggestion.index: suggestion for suggestion in made})
+    answers = Answers(make_proposer(of, public=public), made={suggestion.index: suggestion for suggestion in made})
     return [suggestion for entry in log for suggestion in answers.to([entry])]
+
+
+def make_public() -> AccuracyPredictor:
+    """The supernet's predictor: what a linear one can say of the accuracies."""
+    matrix = sample_matrix(KNOWN.space, 400, rng=np.random.default_rng(0))
+    codes = one_hot(KNOWN.space, coded(KNOWN.space, matrix))
+    weights = np.linalg.lstsq(codes.T, KNOWN.accuracies(matrix), rcond=None)[0].astype(np.float32)
+    return AccuracyPredictor(KNOWN.space, "a" * 64, (Layer(weights[:, None], np.zeros(1, np.float32)),))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -90,6 +109,18 @@ def test_a_restart_tells_a_refit_again_only_if_the_first_word_was_lost() -> None
         job("TPE"), [*log[: 2 * 12 - 1], log[2 * 12 - 1], LogEntry(event="Ask", count=13)], made=made[:12]
     )
     assert lost.predictor == made[12].predictor
+
+
+@pytest.mark.parametrize(("public", "start"), [(make_public(), "public"), (None, "log MACs")])
+def test_accuracy_is_predicted_from_what_the_public_predictor_says(
+    public: AccuracyPredictor | None, start: str
+) -> None:
+    log, _ = run("TPE")
+    until_12_results = log[: 2 * 13 - 1]
+    told = [s.predictor for s in answered(job("TPE"), until_12_results, public=public) if s.predictor]
+    codes = [status.accuracy.encoding for status in told if status.accuracy]
+    assert codes
+    assert all(code.startswith(start) for code in codes)
 
 
 @pytest.mark.parametrize(("share", "least", "most"), [("0", 0, 0), ("0.5", 4, 14), ("1", 22, 22)])

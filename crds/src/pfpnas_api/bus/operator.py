@@ -1,6 +1,6 @@
 """The operator's side of the bus: groups, tasks and their leases, results, heartbeats, builds, and the tuner's log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -114,6 +114,28 @@ class OperatorBus:
     def delete_result(self, pool: str, received: Received) -> None:
         """Forget a result, after the status that holds it was written."""
         self._client.xdel(keys.results(pool, received.agent), received.entry)
+
+    def delete_answers(self, pool: str, task_ids: Set[str]) -> None:
+        """Forget all answers to some tasks, known from the road: an answer may name whatever task it likes."""
+        for stream in self.agent_keys.results(pool) if task_ids else ():
+            for entry, fields in entries(self._client, stream):
+                result = _decoded(MeasureResult, fields)
+                if result is not None and result.task_id in task_ids:
+                    self._client.xdel(stream, entry)
+
+    def withdraw(self, pool: str, *, experiment: str) -> None:
+        """Take an experiment that is gone off a pool: its tasks, and the answers to them before those.
+
+        A task that an agent holds stays until a sweep takes it: else its answer would be one that nobody asked for.
+        """
+        over = {
+            queued.entry: task.task_id
+            for queued, task in self.tasks(pool)
+            if task.experiment == experiment and queued.state != "Claimed"
+        }
+        self.delete_answers(pool, set(over.values()))
+        for entry in over:
+            self.delete_task(pool, entry)
 
     def delete_chunks(self, pool: str, artifact: ArtifactRef) -> None:
         """Take a candidate away that nobody measures any more; an agent that asks for it all the same says so."""

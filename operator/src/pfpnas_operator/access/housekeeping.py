@@ -1,6 +1,6 @@
 """Redis has the users that the register of agents names, and those of the owners that are there; no others."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,16 +22,17 @@ class Note:
 
 
 def tend_agents(
-    users: RedisUsers | None, bus: OperatorBus, config_maps: Sequence[Mapping[str, Any]], *, now: datetime
+    users: RedisUsers | None, bus: OperatorBus, config_maps: Sequence[Mapping[str, Any]], *, release: str, now: datetime
 ) -> list[Note]:
-    """Let the registered agents in, shut the others out, and say what is new of each.
+    """Let the registered agents in, shut out those that were, and say what is new of each.
 
     To be called every few seconds: nothing tells of a change of the register, and somebody waits to be let in.
 
     Args:
         users: Of Redis; None where the operator makes none.
         bus: To hear who is there.
-        config_maps: ALL of the register: whoever is not in it is shut out.
+        config_maps: ALL of the register: whoever was let in and is not in it is shut out.
+        release: Its namespace; the agents of other releases on the same Redis are none of its business.
         now: The present.
 
     Raises:
@@ -40,7 +41,7 @@ def tend_agents(
     agents, notes = _read(config_maps)
     problem = _NO_USERS if users is None else users.refusal
     if users is not None and problem is None:
-        _let_in(users, agents)
+        _let_in(users, agents, mark=rules.release_mark(release))
     heartbeats = {pool: bus.agents(pool) for pool in {agent.pool for agent in agents}}
     for agent in agents:
         processes = processes_of(agent.name, heartbeats[agent.pool])
@@ -51,27 +52,27 @@ def tend_agents(
 class OwnerSweep:
     """Removes the users of owners that are gone; remembers whose owner it missed at its last look.
 
-    An owner that came after `present` was listed has its user already, and its pods hold connections by it.
+    An owner that came after owners were listed has its user already, and its pods hold connections by it.
     """
 
     def __init__(self) -> None:
         self._suspects: set[str] = set()
 
-    def sweep(self, users: RedisUsers, present: Collection[str]) -> list[str]:
-        """Remove the users that have had no owner at this look and the last one; who they were.
+    def sweep(self, users: RedisUsers, is_gone: Callable[[str], bool]) -> list[str]:
+        """Remove the users whose owner was gone at this look and the last one; who they were.
 
         Args:
             users: Of Redis.
-            present: Uids of ALL Supernets and NASExperiments that are there.
+            is_gone: Whether the Supernet or NASExperiment of a uid is known to be gone.
 
         Raises:
             RedisError: Redis is away; the next sweep goes on.
         """
-        kept = {rules.owner_user(uid) for uid in present}
-        ownerless = set(users.names(rules.OWNER_PREFIX)) - kept
-        gone = self._suspects & ownerless
-        self._suspects = ownerless - gone
-        return [name for name in sorted(gone) if users.remove(name)]
+        names = users.names(rules.OWNER_PREFIX)
+        ownerless = {name for name in names if is_gone(name.removeprefix(rules.OWNER_PREFIX))}
+        removed = [name for name in sorted(self._suspects & ownerless) if users.remove(name)]
+        self._suspects = ownerless - set(removed)
+        return removed
 
 
 def _read(config_maps: Sequence[Mapping[str, Any]]) -> tuple[list[Agent], list[Note]]:
@@ -87,10 +88,11 @@ def _read(config_maps: Sequence[Mapping[str, Any]]) -> tuple[list[Agent], list[N
     return agents, notes
 
 
-def _let_in(users: RedisUsers, agents: Sequence[Agent]) -> None:
+def _let_in(users: RedisUsers, agents: Sequence[Agent], *, mark: str) -> None:
     wanted = {rules.agent_user(agent.name): agent for agent in agents}
     for name in users.names(rules.AGENT_PREFIX):
-        if name not in wanted:
+        if name not in wanted and users.bears(name, mark):
             users.remove(name)
     for name, agent in wanted.items():
-        users.ensure(name, rules.agent_rules(agent.pool, agent.name), password_sha256=agent.password_sha256)
+        allowed = [*rules.agent_rules(agent.pool, agent.name), mark]
+        users.ensure(name, allowed, password_sha256=agent.password_sha256)

@@ -49,6 +49,21 @@ def agent_rules(pool: str, name: str) -> list[str]:
     ]
 
 
+def release_mark(namespace: str) -> str:
+    """By which the users that a release made are known in a Redis that several share: a key that there never is.
+
+    No command goes with it, so it opens nothing.
+
+    Args:
+        namespace: The release's own.
+
+    Raises:
+        ValueError: it would be more than a name in a pattern.
+    """
+    _checked(namespace)
+    return f"%R~{keys.PREFIX}:release:{namespace}"
+
+
 def owner_rules(uid: str, pools: list[str]) -> list[str]:
     """What the Jobs of one Supernet or NASExperiment do: progress, bells, its streams, and candidates for its pools.
 

@@ -116,6 +116,11 @@ class RedisUsers:
             self._save()
         return removed
 
+    def bears(self, name: str, mark: str) -> bool:
+        """Whether a user was made with this rule, a pattern of keys."""
+        found = self._client.acl_getuser(name)
+        return found is not None and mark in found["keys"]
+
     def names(self, prefix: str) -> list[str]:
         """Users whose names start so."""
         return sorted(name for name in map(text, self._client.acl_users()) if name.startswith(prefix))

@@ -76,6 +76,8 @@ PODS: Final[Mapping[str, Reason]] = {
 }
 """Of conditions that tell of a pod: Trained, PredictorReady, Searching, Built, and those that sum up."""
 
+_RELEASE = "[Trouble with the release itself](operations.md#trouble-with-the-release-itself)."
+
 SUPERNET: Final[Mapping[str, Mapping[str, Reason]]] = {
     "Accepted": {
         "Valid": Reason("It makes sense."),
@@ -85,11 +87,24 @@ SUPERNET: Final[Mapping[str, Mapping[str, Reason]]] = {
         "Training": Reason("The Job `<name>-pretrain` runs; see `status.progress`."),
         "Trained": Reason("The weights are there."),
         "Suspended": Reason("`spec.suspend` is true."),
+        "RedisAway": Reason(
+            "Redis can't be reached, or refuses (status Unknown): how far its Job is can't be heard, and none is "
+            "started, but one that runs goes on, what it leaves is taken up, and `spec.suspend` is obeyed. No deadline "
+            "counts.",
+            _RELEASE,
+        ),
+        "StoreAway": Reason(
+            "The artifact store can't be reached, or refuses (status Unknown): nothing is decided, but `spec.suspend` "
+            "is obeyed. No deadline counts.",
+            _RELEASE,
+        ),
     },
     "PredictorReady": {
         "Fitting": Reason("The Job `<name>-predictor` evaluates subnets."),
         "Fitted": Reason("The predictor is there; the message says how good it is."),
         "Suspended": Reason("`spec.suspend` is true."),
+        "RedisAway": Reason("As of Trained."),
+        "StoreAway": Reason("As of Trained."),
     },
     "Suspended": {
         "Suspended": Reason("Its Jobs are stopped; what was trained is kept."),
@@ -140,6 +155,13 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
             f"agent that takes them is back. Who refused is asked again every few minutes. Fails after {_DAYS}.",
             "Start the others; or mend what the message names, in the file of the agent that refuses.",
         ),
+        "NotClaimed": Reason(
+            f"Those that are heard take none of its tasks, though all were free for {_minutes('CLAIM_DEADLINE')}, or "
+            f"busy with one thing for {_hours('BUSY_DEADLINE')}: their hearts beat, but they ask for nothing. Fails "
+            f"after {_DAYS}.",
+            "Their own logs. `Redis refuses` names a right that is lacking: let them join anew (`pfpnas agents add "
+            "NAME --pool P --rotate`); else start them again.",
+        ),
         "NotNeeded": Reason("The trials' image measures by itself."),
     },
     "Searching": {
@@ -153,7 +175,12 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "RedisAway": Reason(
             "Redis can't be reached, or refuses (status Unknown): nothing is decided, but `spec.suspend` is obeyed. "
             "What agents measure goes on. No deadline counts.",
-            "[Trouble with the release itself](operations.md#trouble-with-the-release-itself).",
+            _RELEASE,
+        ),
+        "StoreAway": Reason(
+            "The same of the artifact store. A Job that needs it fails after a minute, and is tried again when it is "
+            "back.",
+            _RELEASE,
         ),
         "BudgetSpent": Reason("All `budget.maxTrials` were started and are done.", "Raise it, and it goes on."),
         "DurationSpent": Reason(
@@ -218,7 +245,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "BackendFailed": "Ask the device's owner for that log.",
     "BadModel": "With an image of your own: [what an image leaves](trial-image.md#what-it-leaves). Else see the log of "
     "the agent.",
-    "BlobMissing": "[Trouble with the release itself](operations.md#trouble-with-the-release-itself).",
+    "BlobMissing": _RELEASE,
     "DeviceUnavailable": "Its owner frees the device of other work.",
 }
 """For failures whose meaning says none."""
@@ -236,7 +263,8 @@ TRIAL: Final[Mapping[str, Mapping[str, Reason]]] = {
     },
     "Measured": {
         "Queued": Reason(
-            "It waits for an agent of the pool. No deadline counts while agents are heard.",
+            "It waits for an agent of the pool. No deadline counts while one is busy; that none is there, or takes it, "
+            "the experiment says (AgentsAvailable).",
             "`pfpnas agents list -n pfpnas`. An agent measures one candidate at a time: the last `task claimed` in its "
             "log names namespace and experiment of what it has.",
         ),
@@ -323,10 +351,11 @@ A Supernet or an experiment that has failed is tried again once its spec is chan
 it. Not so for what was measured: `NoFeasibleArchitecture`, `NoTrialSucceeded`, `SupernetReplaced`, and
 `TooManyFailedTrials`, which goes on when `budget.maxFailedTrials` is raised.
 
-Every wait has a deadline, but for three: a Job in its queue (Kueue), a task that no agent has claimed while agents are
-there, and what another resource waits for under deadlines of its own. `budget.maxDurationSeconds` bounds a search as a
-whole. Time in suspension counts nowhere. What was refused as it is (`Invalid`, `ExperimentNotFound`, `NotItsOwn`) waits
-for its author; nothing runs for it.
+Every wait has a deadline, but for four: a Job in its queue (Kueue), a task whose agents are busy with others, what
+another resource waits for under deadlines of its own, and Redis or the artifact store being away (`RedisAway`,
+`StoreAway`), without which nothing can be decided. `budget.maxDurationSeconds` bounds a search as a whole. Time in
+suspension counts nowhere. What was refused as it is (`Invalid`, `ExperimentNotFound`, `NotItsOwn`) waits for its
+author; nothing runs for it.
 """
 
 

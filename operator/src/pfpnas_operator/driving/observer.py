@@ -25,6 +25,7 @@ from pfpnas_operator.reconcile import (
 )
 from pfpnas_operator.reconcile.experiment import build_uids
 from pfpnas_operator.reconcile.issued import IssuedTasks
+from pfpnas_operator.reconcile.supernet import manifest_uids
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ def left_behind(store: ArtifactStore, uid: str) -> Manifest | BadManifest | None
     return manifest
 
 
-def supernet_observed(supernet: Supernet, jobs: Mapping[str, JobView], manifests: Manifests) -> SupernetObserved:
-    """What `reconcile_supernet` sees."""
+def supernet_observed(supernet: Supernet, jobs: Mapping[str, JobView], manifests: Manifests | None) -> SupernetObserved:
+    """What `reconcile_supernet` sees; without `manifests`, whose store may be away, nothing of what Jobs left."""
     mine = (names.pretrain_job(supernet), names.fit_predictor_job(supernet))
-    wanted = names.supernet_manifests(supernet)
+    wanted = manifest_uids(supernet)
     return SupernetObserved(
         supernet=supernet,
         jobs={name: jobs[name] for name in mine if name in jobs},
-        manifests=manifests.read(wanted, over=set(wanted)),
+        manifests=manifests.read(wanted, over=set(wanted)) if manifests else {},
     )
 
 
@@ -108,6 +109,7 @@ class Observer:
             results.keys() - tasks.keys(), records.experiment, active=active, finished=records.finished
         )
         agents = self.bus.agents(records.experiment.spec.target.pool)
+        self.road.note_agents(agents, now=now)
         refusers, refused_ago = self.road.refusing(agents), self.road.refused_ago(now)
         own = {task_id: answers for task_id, answers in results.items() if task_id not in strange}
         self.road.note_answers(own, now=now)
@@ -125,6 +127,7 @@ class Observer:
             strange=strange,
             refused=self.refused,
             agents=agents,
+            said_for=self.road.said_for(now),
             refusers=refusers,
             refused_ago=refused_ago,
             refusals={task_id: len(answers) for task_id, answers in self.road.refusals.items()},

@@ -8,7 +8,7 @@ from typing import Self
 
 from pfpnas_api.bus import Queued
 from pfpnas_api.kinds import PredictorStatus, Trial
-from pfpnas_api.messages import LogEntry, Suggestion
+from pfpnas_api.messages import Heartbeat, LogEntry, Suggestion
 from pfpnas_operator.reconcile import Lease, LogView, ResultView
 from pfpnas_operator.reconcile.willing import AGENTS_REASONS
 
@@ -35,6 +35,8 @@ class Road:
     """Agents that refused a task for what is theirs, and measured none since; why, and when the last time."""
     refusals: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     """The answers that were such refusals, by task: agent and entry."""
+    words: dict[str, tuple[Heartbeat, datetime]] = field(default_factory=dict)
+    """What each agent says, and since when without a break."""
     since: dict[tuple[str, str, str, str | None], datetime] = field(default_factory=dict)
     """When each lease was first seen in its state; of those seen at the last look."""
 
@@ -94,6 +96,15 @@ class Road:
         """How long ago each of those that refuse did so last."""
         return {agent: now - last for agent, (_, last) in self.refusers.items()}
 
+    def note_agents(self, agents: Mapping[str, Heartbeat], *, now: datetime) -> None:
+        """Keep what agents say; one that says something else, or was not heard meanwhile, begins anew."""
+        same = {agent: known for agent, known in self.words.items() if known[0] == agents.get(agent)}
+        self.words = {agent: (says, now) for agent, says in agents.items()} | same
+
+    def said_for(self, now: datetime) -> dict[str, timedelta]:
+        """How long each agent has said what it says."""
+        return {agent: now - since for agent, (_, since) in self.words.items()}
+
     def untold(self, finished: Sequence[Trial]) -> tuple[Trial, ...]:
         """Finished trials whose end the tuner's log lacks; what was told once is not looked at again."""
         while self.told < len(finished) and finished[self.told].metadata.name in self.finished:
@@ -110,6 +121,7 @@ class Road:
     def reanchor(self, now: datetime) -> None:
         """After an outage: nobody could answer while Redis was away, so every deadline begins anew."""
         self.since.clear()
+        self.words.clear()
         if self.asked_at is not None:
             self.asked_at = now
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import NASExperiment, NASExperimentStatus, Supernet
 from pfpnas_operator.driving import Executor, Observer, Records, Road
 from pfpnas_operator.kube import metrics
@@ -20,10 +21,10 @@ from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import ACTIVE_SECONDS, IDLE_SECONDS, Keeper
 from pfpnas_operator.kube.loading import TrialBook
 from pfpnas_operator.kube.manifests import HeardManifests
+from pfpnas_operator.kube.outages import lack_of
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.parts import Parts
-from pfpnas_operator.kube.redis_words import words_of
 from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import ApiRecord, Written
 from pfpnas_operator.reconcile import (
@@ -32,10 +33,11 @@ from pfpnas_operator.reconcile import (
     Plan,
     Summary,
     reconcile_experiment,
-    reconcile_without_redis,
+    reconcile_without,
 )
 from pfpnas_operator.reconcile.issued import IssuedTasks
 from pfpnas_operator.reconcile.search import next_index
+from pfpnas_operator.reconcile.waits import Wait
 
 AWAITED_SECONDS: Final = 1.0
 """At a start the watch tells of a Supernet later than of its experiments: it is there all the same."""
@@ -143,7 +145,7 @@ class ExperimentKeeper(Keeper):
         """Read everything anew."""
         self._records = self._wired = self._status = None
 
-    def redis_away(self, now: datetime) -> None:
+    def outage(self, now: datetime) -> None:
         """Every deadline begins anew."""
         if self._wired is not None:
             self._wired[0].reanchor(now)
@@ -168,19 +170,19 @@ class ExperimentKeeper(Keeper):
             self._refresh(observer, experiment, record)
             jobs.indexed = self._indexed
             plan = self._decide(observer, record, now)
-        except RedisError as e:
+        except (RedisError, ArtifactError) as e:
             # A connection that was lost is back at the next look, mostly: that is not worth two writes of a status.
             if self._failing or experiment.spec.suspend:
-                self._do_without_redis(experiment, now, why=words_of(e))
+                self._do_without(experiment, now, lack=lack_of(e))
             raise
         return self._carry_out(plan, now)
 
-    def _do_without_redis(self, experiment: NASExperiment, now: datetime, *, why: str) -> None:
-        """What needs no road: a wish to suspend is obeyed, and the status says what is lacking."""
+    def _do_without(self, experiment: NASExperiment, now: datetime, *, lack: Wait) -> None:
+        """What needs neither Redis nor the store: a wish to suspend is obeyed, and the status says what is lacking."""
         jobs = self._wired[3] if self._wired else self._jobs(Owner.of(experiment))
         jobs.indexed = self._indexed
         observed = ExperimentObserved(experiment=experiment, supernet=self._supernet, jobs=jobs.views(now))
-        plan = reconcile_without_redis(observed, now, why=why)
+        plan = reconcile_without(observed, now, lack=lack)
         if isinstance(plan.status, NASExperimentStatus):
             self._own.write(self.parts.api, EXPERIMENTS, experiment.model_copy(update={"status": plan.status}))
             self._status = plan.status
@@ -195,7 +197,7 @@ class ExperimentKeeper(Keeper):
         try:
             executor.carry_out(plan, now=now)
         finally:
-            # Written before what comes after it failed: Redis may be away.
+            # Written before what comes after it failed: Redis or the store may be away.
             self._status = records.experiment.status
         if record.gone:
             self.book.stale = True

@@ -1,4 +1,8 @@
-"""What kopf calls: each handler puts a value away, or wakes who cares."""
+"""What kopf calls: each handler puts a value away, or wakes who cares.
+
+Only Jobs are an index: of Trials, of which there may be ten thousand, one would hold a value each for ever, beside what
+their keepers hold of them, packed; so only the news of them is handed on.
+"""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

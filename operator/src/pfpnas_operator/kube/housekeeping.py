@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from functools import partial
 from typing import Final
 
 import kopf
@@ -22,7 +21,9 @@ from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, ApiError, Object, Place
 from pfpnas_operator.kube.hub import Hub
+from pfpnas_operator.kube.namespaces import Listed, leave_out, left_out, listed, may_look, named_namespaces
 from pfpnas_operator.kube.owners import LABEL_MANAGED, MANAGER
+from pfpnas_operator.kube.present import present
 from pfpnas_operator.kube.refusing import tell_orphan
 from pfpnas_operator.kube.roadside import RoadSweep
 from pfpnas_operator.store.sweep import Living, sweep_store
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 ENV_NAMESPACE: Final = "PFPNAS_NAMESPACE"
 """The operator's own: there is the register of agents."""
-
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 AGENTS_SECONDS: Final = 10.0
 """An agent that was just registered waits no longer to be let in."""
@@ -66,9 +65,9 @@ class Housekeeper:
         self._hub, self._threads, self._loop = hub, threads, loop
         self._missed: set[tuple[str, str]] = set()
         self._deaf_looks, self._heard = 0, 0
-        self._served = served_namespaces(sys.argv)
-        self._everywhere = self._served is None
-        """Whether all namespaces are ours, and we may look there: what is not there then is nowhere."""
+        named, self._left_out = named_namespaces(sys.argv), left_out()
+        self._named = None if named is None else named | self._left_out
+        self._unseen: frozenset[str] = frozenset()
         self._road = RoadSweep(hub.parts.redis, hub.parts.bus)
         self._owner_users = OwnerSweep()
         self._measured_pools: set[str] = set()
@@ -78,6 +77,7 @@ class Housekeeper:
             _Chore("orphans", ORPHANS_SECONDS, self._tell_orphans, first=ORPHANS_SECONDS),
             _Chore("resync", RESYNC_SECONDS, self._resync, first=RESYNC_SECONDS),
             _Chore("sweep", SWEEP_SECONDS, self._sweep, first=RESYNC_SECONDS),
+            _Chore("namespaces", RESYNC_SECONDS, self._take_in, first=RESYNC_SECONDS),
         ]
 
     def start(self) -> None:
@@ -125,7 +125,7 @@ class Housekeeper:
             return
         users = parts.users if parts.config.redis.users == "Auto" else None
         register = list(parts.api.list(CONFIG_MAPS, namespace, labels=SELECTOR))
-        for note in tend_agents(users, parts.bus, register, now=datetime.now(UTC)):
+        for note in tend_agents(users, parts.bus, register, release=namespace, now=datetime.now(UTC)):
             parts.api.merge(CONFIG_MAPS, namespace, note.config_map, {"metadata": {"annotations": note.annotations}})
 
     def _measure_pools(self, pools: set[str]) -> None:
@@ -140,15 +140,17 @@ class Housekeeper:
     # -- what the watch did not tell ---------------------------------------------------------------------------
 
     def _resync(self) -> None:
-        found = [(place, body) for place in (SUPERNETS, EXPERIMENTS) for body in self._list(place)]
-        jobs = frozenset(body["metadata"]["uid"] for body in self._list(JOBS, labels=f"{LABEL_MANAGED}={MANAGER}"))
-        asyncio.run_coroutine_threadsafe(self._compare(found), self._loop).result(RESYNC_SECONDS)
-        self._loop.call_soon_threadsafe(self._hub.listed_jobs, jobs)
+        owners, jobs = self._list(SUPERNETS, EXPERIMENTS), self._list(JOBS, labels=f"{LABEL_MANAGED}={MANAGER}")
+        asyncio.run_coroutine_threadsafe(self._compare(owners), self._loop).result(RESYNC_SECONDS)
+        uids = frozenset(body["metadata"]["uid"] for _, body in jobs.found)
+        self._loop.call_soon_threadsafe(partial(self._hub.listed_jobs, uids, namespaces=jobs.namespaces))
 
-    async def _compare(self, found: list[tuple[Place, Object]]) -> None:
+    async def _compare(self, owners: Listed) -> None:
         """In the event loop: what has been missing for two looks is told to the hub; once may be the watch's delay."""
-        missed = {(body["metadata"]["uid"], place.plural): (place, body) for place, body in found if self._is_new(body)}
-        gone = {(uid, ""): None for uid in self._hub.uids() - {body["metadata"]["uid"] for _, body in found}}
+        new = ((place, body) for place, body in owners.found if self._is_new(body))
+        missed = {(body["metadata"]["uid"], place.plural): (place, body) for place, body in new}
+        there = {body["metadata"]["uid"] for _, body in owners.found}
+        gone = {(uid, ""): None for uid in self._hub.uids(owners.namespaces) - there}
         twice = self._missed & (missed.keys() | gone.keys())
         for key in twice:
             metrics.WATCH_MISSES.inc()
@@ -175,25 +177,34 @@ class Housekeeper:
         api = self._hub.parts.api
         for (namespace, experiment), orphans in list(self._hub.orphans.items()):
             untold = [name for name, orphan in list(orphans.items()) if orphan.untold]
-            if untold and api.get(EXPERIMENTS, namespace, experiment) is None:
+            if untold and self._is_missing(namespace, experiment):
                 for name in untold:
                     tell_orphan(api, namespace, name, now=datetime.now(UTC))
 
-    def _list(self, place: Place, *, labels: str | None = None) -> list[Object]:
-        """Everything of a kind (with a label), where we may look."""
-        api = self._hub.parts.api
-        if self._everywhere:
-            try:
-                return list(api.list(place, labels=labels))
-            except ApiError as e:
-                if e.status != 403:
-                    raise
-                self._everywhere = False
-        return [body for namespace in self._namespaces() for body in api.list(place, namespace, labels=labels)]
+    def _is_missing(self, namespace: str, experiment: str) -> bool:
+        """Whether there is no experiment of that name; where nobody may look there may be."""
+        try:
+            return self._hub.parts.api.get(EXPERIMENTS, namespace, experiment) is None
+        except ApiError as e:
+            if e.status == 403:
+                return False
+            raise
 
-    def _namespaces(self) -> set[str]:
-        """Those that are served: named to the operator, or with something that is kept."""
-        return self._hub.namespaces() | (self._served or frozenset())
+    def _list(self, *places: Place, labels: str | None = None) -> Listed:
+        """Everything of some kinds (with a label), where we may look."""
+        hub = self._hub
+        found = listed(hub.parts.api, *places, named=self._named, kept=hub.namespaces(), labels=labels)
+        if found.unseen - self._unseen:
+            where = ", ".join(sorted(found.unseen))
+            logger.warning("can't look into %s: nothing goes on there, and no artifact is swept meanwhile", where)
+        self._unseen = found.unseen
+        return found
+
+    def _take_in(self) -> None:
+        """Begin again once a namespace that was left out at the start can be looked into."""
+        api = self._hub.parts.api
+        if any(may_look(api, namespace) for namespace in self._left_out):
+            leave_out(api)
 
     # -- what gone owners left ---------------------------------------------------------------------------------
 
@@ -202,33 +213,22 @@ class Housekeeper:
         swept = sweep_store(parts.store, self._living, now=datetime.now(UTC))
         metrics.SWEPT.labels("artifact").inc(len(swept.artifacts))
         metrics.SWEPT.labels("reference").inc(len(swept.refs))
-        present = self._living()
-        if present.namespaces is not None:
-            return  # keys and users of other namespaces may be those of another operator
+        there = present(self._list(SUPERNETS, EXPERIMENTS), parts.store)
         if parts.config.redis.users == "Auto" and parts.users.available:
-            metrics.SWEPT.labels("user").inc(len(self._owner_users.sweep(parts.users, present.uids)))
-        metrics.SWEPT.labels("key").inc(self._road.sweep(present.uids))
+            metrics.SWEPT.labels("user").inc(len(self._owner_users.sweep(parts.users, there.lacks)))
+        metrics.SWEPT.labels("key").inc(self._road.sweep(there))
 
     def _living(self) -> Living:
-        bodies = [*self._list(SUPERNETS), *self._list(EXPERIMENTS)]
+        owners = self._list(SUPERNETS, EXPERIMENTS)
+        digests = set(_digests(body for _, body in owners.found))
+        if not owners.whole:
+            # Whatever lies there may be named where nobody can look now.
+            digests.update(digest for digest, _ in self._hub.parts.store.digests())
         return Living(
-            uids=frozenset(body["metadata"]["uid"] for body in bodies),
-            namespaces=None if self._everywhere else frozenset(self._namespaces()),
-            digests=frozenset(_digests(bodies)),
+            uids=frozenset(body["metadata"]["uid"] for _, body in owners.found),
+            namespaces=owners.namespaces,
+            digests=frozenset(digests),
         )
-
-
-def served_namespaces(arguments: Sequence[str]) -> frozenset[str] | None:
-    """The namespaces that kopf was told to serve, as far as they are named; None when it serves all of them."""
-    told = []
-    for before, argument in pairwise(["", *arguments]):
-        option, _, value = argument.partition("=")
-        if option == "--namespace" and value:
-            told.append(value)
-        elif before in ("-n", "--namespace"):
-            told.append(argument)
-    # Patterns of names are left out: what they match is served once something in it is kept.
-    return frozenset(filter(_NAMESPACE.fullmatch, told)) if told else None
 
 
 def _digests(bodies: Iterable[Object]) -> Iterable[str]:

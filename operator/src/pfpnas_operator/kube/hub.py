@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import RedisError
 
 from pfpnas_api.kinds import NASExperiment, Supernet
+from pfpnas_operator.access.rules import owner_user
 from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.api import Object
 from pfpnas_operator.kube.experiments import ExperimentKeeper
@@ -16,6 +17,7 @@ from pfpnas_operator.kube.joblist import JobsByOwner, ToldJobs
 from pfpnas_operator.kube.keeper import Keeper
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import awaits_word
+from pfpnas_operator.kube.roadside import forget_owner
 from pfpnas_operator.kube.supernets import SupernetKeeper
 from pfpnas_operator.reconcile import Event
 
@@ -40,7 +42,8 @@ class Hub:
     """Everything that is kept. Its methods run in the event loop, but for those of the bells' reader."""
 
     def __init__(self, parts: Parts, *, jobs: JobsByOwner, threads: Executor, loop: asyncio.AbstractEventLoop) -> None:
-        self.parts, self._jobs, self._threads, self._loop = parts, ToldJobs(jobs), threads, loop
+        self.parts, self._threads, self._loop = parts, threads, loop
+        self._told, self._jobs = jobs, ToldJobs(jobs)
         self.supernets: dict[Key, SupernetKeeper] = {}
         self.experiments: dict[Key, ExperimentKeeper] = {}
         self._owners: dict[str, Keeper] = {}
@@ -87,9 +90,16 @@ class Hub:
         if keeper is not None:
             keeper.wake()
 
-    def listed_jobs(self, uids: Set[str]) -> None:
-        """Uids of all Jobs that there are: the end of the others was not told."""
-        for owner in self._jobs.compare(uids):
+    def listed_jobs(self, uids: Set[str], *, namespaces: Set[str] | None = None) -> None:
+        """Uids of all Jobs that there are: the end of the others was not told.
+
+        Args:
+            uids: Of the Jobs.
+            namespaces: In which they were listed; those of others are there, for all that is known. None: in all.
+        """
+        told = (record for records in self._told.values() for record in records)
+        elsewhere = {record.uid for record in told if namespaces is not None and record.namespace not in namespaces}
+        for owner in self._jobs.compare(uids | elsewhere):
             metrics.WATCH_MISSES.inc()
             self.seen_job(owner)
 
@@ -126,10 +136,14 @@ class Hub:
         self._loop.run_in_executor(self._threads, self._forget_on_the_road, keeper)
 
     def _forget_on_the_road(self, keeper: Keeper) -> None:
-        """What Redis holds of an owner that is gone; what is missed here the sweep finds."""
+        """What Redis holds of an owner that is gone, its user first, who may write; what is missed the sweep finds."""
+        parts = self.parts
         try:
+            if parts.config.redis.users == "Auto" and parts.users.available:
+                parts.users.remove(owner_user(keeper.uid))
             if isinstance(keeper, ExperimentKeeper):
-                self.parts.bus.forget(experiment=keeper.uid)
+                parts.bus.withdraw(keeper.pool, experiment=keeper.uid)
+            forget_owner(parts.redis, keeper.uid)
         except RedisError as e:
             logger.info("keys of %s are left to the sweep: %s", keeper.uid, e)
 
@@ -222,19 +236,20 @@ class Hub:
                 keeper.wake_from_thread()
 
     def redis_is(self, *, up: bool, why: str = "") -> None:
-        """Redis went away, or came back: said once on every search that is under way."""
+        """Redis went away, or came back: said once on everything that is under way."""
         reason, text = ("RedisBack", "Redis answers again") if up else ("RedisAway", f"Redis: {why}")
         logger.log(logging.INFO if up else logging.WARNING, "%s", text)
         if up:
             self.parts.rights.redis_is_back()
         for keeper in list(self._owners.values()):
             keeper.wake_from_thread()
-            if not up and isinstance(keeper, ExperimentKeeper) and not keeper.ended:
+            if not up and not keeper.ended:
                 keeper.say(Event(type="Warning", reason=reason, message=text, subject=keeper.name))
 
-    def uids(self) -> set[str]:
-        """Of everything that is kept."""
-        return set(self._owners)
+    def uids(self, namespaces: Set[str] | None = None) -> set[str]:
+        """Of everything that is kept, in some namespaces only where they are given."""
+        kept = self._owners.items()
+        return {uid for uid, keeper in kept if namespaces is None or keeper.namespace in namespaces}
 
     def generation_of(self, uid: str) -> int:
         """Of an object as it is kept; 0 when it is not."""

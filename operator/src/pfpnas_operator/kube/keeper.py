@@ -120,16 +120,18 @@ class Keeper(ABC):
 
     def _learn(self, error: Exception) -> None:
         """What a failure says of what is remembered, and to whom it has to be told."""
-        if isinstance(error, RedisError):
-            self.redis_away(self.now)
-            # An outage is nobody's to mend here; that it is full, or refuses, somebody has to know.
+        if isinstance(error, RedisError | ArtifactError):
+            self.outage(self.now)
+            if isinstance(error, ArtifactError):
+                self.parts.rights.doubt(self.uid)
+            # That Redis is away the hub tells everybody; that it is full, or refuses, somebody has to know.
             return None if isinstance(error, OUTAGE) else self._tell(error)
         if isinstance(error, ApiAway):
             return None
         self.forget()
         if isinstance(error, Stale):
             return None
-        if not isinstance(error, ApiError | ArtifactError | NameTaken):
+        if not isinstance(error, ApiError | NameTaken):
             logger.error("%s %s/%s", self.kind, self.namespace, self.name, exc_info=error)
         return self._tell(error)
 
@@ -154,6 +156,11 @@ class Keeper(ABC):
         """The object, as Events name it."""
         return Subject(kind=self.kind, namespace=self.namespace, name=self.name, uid=self.uid)
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is under way; whose end is known says so."""
+        return False
+
     @abstractmethod
     def cycle(self, now: datetime) -> float:
         """Look, decide, do; seconds until the next look."""
@@ -162,8 +169,8 @@ class Keeper(ABC):
     def forget(self) -> None:
         """Read the object anew before the next cycle: what is remembered may be wrong."""
 
-    def redis_away(self, now: datetime) -> None:  # noqa: B027 - only who counts time has to
-        """Nobody could answer meanwhile: what is counted begins anew."""
+    def outage(self, now: datetime) -> None:  # noqa: B027 - only who counts time has to
+        """Nobody could answer, or leave what was made: what is counted begins anew."""
 
 
 def _backoff() -> Iterator[float]:

@@ -29,7 +29,7 @@ def words_of(error: RedisError) -> str:
             f"the operator's user of Redis lacks a right ({error}): restore its rights, or restart the release's Redis"
         )
     if isinstance(error, OUTAGE):
-        return "Redis is away: nothing is decided until it is back; what is being measured goes on"
+        return "Redis is away: nothing is begun until it is back; what is being trained or measured goes on"
     return f"Redis refuses what the search needs: {error}"
 
 

@@ -62,6 +62,10 @@ class Rights:
         self._users.clear()
         self.users.ask_again()
 
+    def doubt(self, uid: str) -> None:
+        """The store failed an owner: its note is looked for anew, which asks, before all else, whether it is back."""
+        self._noted.pop(uid, None)
+
     def forget(self, uid: str) -> None:
         """An owner is gone."""
         self._users.pop(uid, None)

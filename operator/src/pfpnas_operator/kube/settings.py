@@ -1,6 +1,8 @@
 """How kopf is set, each with its reason."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from typing import Final
 
 import kopf
@@ -16,6 +18,16 @@ WATCH_SECONDS: Final = 600
 THREADS: Final = 16
 """Cycles at once. A cycle takes some milliseconds of computing, and waits for the API for the rest."""
 
+LONGEST_WAIT_SECONDS: Final = 30.0
+"""Between two tries of a request of kopf's."""
+
+
+class Patiently(Iterable[float]):
+    """Waits between tries, without end. Every request begins them anew, so a generator, which ends, would not do."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0), repeat(LONGEST_WAIT_SECONDS))
+
 
 def apply(settings: kopf.OperatorSettings) -> None:
     """Set everything; called once, at the start."""
@@ -30,6 +42,10 @@ def apply(settings: kopf.OperatorSettings) -> None:
     # Jobs of others are none of our business, nor of our memory.
     settings.watching.label_selectors["jobs"] = "app.kubernetes.io/managed-by=pfpnas"
     settings.networking.request_timeout = 30
+    # An API server that is being upgraded answers 5xx or 403 for minutes; to watch a deleted namespace is forbidden for
+    # good, as the operator's Role went with it. A watch that gave up would end the operator, and so all other searches.
+    # (At a start, when kopf waits for every namespace before it calls any handler, `namespaces.leave_out` sees to it.)
+    settings.networking.error_backoffs = Patiently()
     # Nothing of ours uses kopf's own finalizer or annotations: should anything ever, they are told apart by our prefix.
     settings.persistence.finalizer = f"{PREFIX}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{PREFIX}")

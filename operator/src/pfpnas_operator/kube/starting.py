@@ -14,6 +14,7 @@ from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Announcer
 from pfpnas_operator.kube.api import OURS, Api, ApiError, connect
 from pfpnas_operator.kube.config import Config, ConfigError, read_config
+from pfpnas_operator.kube.namespaces import leave_out
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.rights import Rights, operator_url, see_users
 from pfpnas_operator.store.tokens import OPERATOR, BadKey, Key
@@ -27,6 +28,10 @@ USERS_OFF: Final = (
 
 CALLS: Final = 12
 """Requests side by side: as many as the default of parallel trials, and no more than an API server likes."""
+
+STORE_SECONDS: Final = 5.0
+"""How long a call waits for a store that is away. Keepers and sweeps try again by themselves, and say so: a Job's
+minute would only keep their threads from who needs no store, and from whoever wants to suspend something."""
 
 AGENTS_SECONDS: Final = 1.0
 """How long a look for agents is good for: it costs Redis more than all else that a cycle asks, and every cycle asks."""
@@ -45,6 +50,7 @@ def open_parts() -> Parts:
         raise ConfigError(f"port {metrics.PORT} can't be served: {e}") from e
     api = connect()
     see_kinds(api)
+    leave_out(api)
     return make_parts(read_config(), api)
 
 
@@ -56,7 +62,7 @@ def make_parts(config: Config, api: Api) -> Parts:
     """
     try:
         key = Key.read(config.key_file)
-        store = open_store(config.artifacts.address, token=key.token(OPERATOR))
+        store = open_store(config.artifacts.address, key.token(OPERATOR), patience_seconds=STORE_SECONDS)
         client = connect_redis(operator_url(config))
     except (BadKey, ArtifactError, BusError) as e:
         raise ConfigError(str(e)) from e

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
+from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.kinds import Supernet, SupernetStatus, is_true
 from pfpnas_operator.driving import Hearing, StoredManifests, supernet_observed
 from pfpnas_operator.kube import metrics
@@ -15,11 +17,13 @@ from pfpnas_operator.kube.children import ApiJobs
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.jobviews import JobRecord
 from pfpnas_operator.kube.keeper import ACTIVE_SECONDS, IDLE_SECONDS, Keeper
+from pfpnas_operator.kube.outages import Away, lack_of
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.parts import Parts
 from pfpnas_operator.kube.refusing import refused
 from pfpnas_operator.kube.writer import Written
-from pfpnas_operator.reconcile import Event, reconcile_supernet
+from pfpnas_operator.reconcile import Event, SupernetObserved, reconcile_supernet
+from pfpnas_operator.reconcile.waits import Wait
 
 FINALIZER: Final = "pfpnas.io/in-use"
 """The only one there is: a Supernet that is searched is kept until the searches have ended."""
@@ -65,6 +69,12 @@ class SupernetKeeper(Keeper):
         """Take over Jobs and users."""
         self._indexed, self._users = self._list_jobs(), tuple(sorted(self._list_users()))
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is ready or has failed: nothing of it is under way."""
+        told = self.body.get("status", {}).get("conditions", ())
+        return any(one["type"] in ("Ready", "Failed") and one["status"] == "True" for one in told)
+
     def users_changed(self) -> None:
         """An experiment that searches it changed; that matters only if another set of them is under way now."""
         if tuple(sorted(self._list_users())) != self._users:
@@ -74,17 +84,20 @@ class SupernetKeeper(Keeper):
         """Read the object anew."""
         self._status = None
 
-    def redis_away(self, now: datetime) -> None:
+    def outage(self, now: datetime) -> None:
         """Silences begin anew."""
         self._hearing.reanchor(now)
 
     def cycle(self, now: datetime) -> float:
         """Look, decide, do."""
         pause = self._cycle(now)
+        self._have_looked()
+        return pause
+
+    def _have_looked(self) -> None:
         if not self.looked:
             self.looked = True
             self._loop.call_soon_threadsafe(self._changed)
-        return pause
 
     def _cycle(self, now: datetime) -> float:
         if self._status is None and not self._read():
@@ -111,13 +124,34 @@ class SupernetKeeper(Keeper):
         return True
 
     def _reconcile(self, supernet: Supernet, now: datetime) -> float:
-        owner = Owner.of(supernet)
-        self.parts.rights.grant(supernet, pools=())
-        jobs = self._children(owner)
-        heard = self._hearing.listen(jobs, self.parts.bus, now)
-        observed = supernet_observed(supernet, heard, StoredManifests(self.parts.store))
+        jobs = self._children(Owner.of(supernet))
+        observed, error = self._look(supernet, jobs, now)
+        if error is None:
+            return self._step(observed, jobs, now)
+        # A connection that was lost is back at the next look, mostly: that is not worth two writes of a status.
+        if self._failing or supernet.spec.suspend:
+            self._step(observed, jobs, now, lack=lack_of(error))
+            self._have_looked()
+        raise error
+
+    def _look(self, supernet: Supernet, jobs: ApiJobs, now: datetime) -> tuple[SupernetObserved, Away | None]:
+        """What is seen of it, and of what is away the first error; the rest is seen all the same."""
+        lack: Away | None = None
+        try:
+            self.parts.rights.grant(supernet, pools=())
+            heard = self._hearing.listen(jobs, self.parts.bus, now)
+        except (RedisError, ArtifactError) as e:
+            lack, heard = e, self._hearing.told(jobs.views(now))
+        manifests = None if isinstance(lack, ArtifactError) else StoredManifests(self.parts.store)
+        try:
+            return supernet_observed(supernet, heard, manifests), lack
+        except ArtifactError as e:
+            return supernet_observed(supernet, heard, None), lack or e
+
+    def _step(self, observed: SupernetObserved, jobs: ApiJobs, now: datetime, *, lack: Wait | None = None) -> float:
         with metrics.DECIDE_SECONDS.labels(self.kind).time():
-            plan = reconcile_supernet(observed, now)
+            plan = reconcile_supernet(observed, now, lack=lack)
+        supernet = observed.supernet
         if isinstance(plan.status, SupernetStatus):
             supernet = supernet.model_copy(update={"status": plan.status})
             self._written.write(self.parts.api, SUPERNETS, supernet)

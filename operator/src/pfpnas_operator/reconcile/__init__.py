@@ -4,7 +4,7 @@ Nothing here does I/O, reads a clock or draws a random number, and nothing here 
 a folder of documents holds the resources.
 """
 
-from pfpnas_operator.reconcile.away import reconcile_without_redis
+from pfpnas_operator.reconcile.away import reconcile_without
 from pfpnas_operator.reconcile.experiment import reconcile_experiment
 from pfpnas_operator.reconcile.observed import (
     BadManifest,
@@ -33,5 +33,5 @@ __all__ = [
     "SupernetObserved",
     "reconcile_experiment",
     "reconcile_supernet",
-    "reconcile_without_redis",
+    "reconcile_without",
 ]

@@ -1,4 +1,4 @@
-"""While Redis is away nothing is seen of the road: what needs none is done all the same, the rest is said to wait."""
+"""While Redis or the artifact store is away not all is seen: what needs neither is done, the rest is said to wait."""
 
 from datetime import datetime
 
@@ -9,29 +9,32 @@ from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.patience import state_of
 from pfpnas_operator.reconcile.plan import Plan
 from pfpnas_operator.reconcile.suspending import suspend_unseen
+from pfpnas_operator.reconcile.waits import Wait
 
-AWAY = "RedisAway"
+REDIS_AWAY, STORE_AWAY = "RedisAway", "StoreAway"
+AWAY = frozenset({REDIS_AWAY, STORE_AWAY})
+"""Reasons of a lack that passes by itself, or is mended elsewhere: nothing is given up for it."""
 
 
-def reconcile_without_redis(observed: ExperimentObserved, now: datetime, *, why: str) -> Plan:
-    """The next step of an experiment whose road can't be seen: a wish to suspend it is obeyed; else it is only said.
+def reconcile_without(observed: ExperimentObserved, now: datetime, *, lack: Wait) -> Plan:
+    """The next step of an experiment of which not all is seen: a wish to suspend it is obeyed; else it is only said.
 
     Args:
         observed: The experiment and its Jobs; nothing else of it is looked at.
         now: The time.
-        why: What is wrong with Redis, for whoever reads the condition.
+        lack: What is away, and what is wrong with it, for whoever reads the condition.
     """
     metadata, status = observed.experiment.metadata, observed.experiment.status
     stamp = Stamp(now=now, generation=metadata.generation)
     cycle = Cycle(observed=observed, stamp=stamp, status=status, summary=observed.summary)
     if not cycle.ended:
-        _decide(cycle, why)
+        _decide(cycle, lack)
     if cycle.status != status:
         cycle.plan.status = cycle.status
     return cycle.plan
 
 
-def _decide(cycle: Cycle, why: str) -> None:
+def _decide(cycle: Cycle, lack: Wait) -> None:
     if cycle.experiment.spec.suspend:
         cycle.update(observed_generation=cycle.stamp.generation)
         suspend_unseen(cycle)
@@ -39,29 +42,29 @@ def _decide(cycle: Cycle, why: str) -> None:
     # How a search ended that is over stays said: nothing would say it again.
     if cycle.status.search_finished_at is None:
         since = _true_since(cycle.status)
-        cycle.put("Searching", "Unknown", AWAY, why)
+        cycle.put("Searching", "Unknown", lack.reason, lack.message)
         cycle.status = _since(cycle.status, since)
-    return cycle.put("Succeeded", FALSE, AWAY, why)
+    return cycle.put("Succeeded", FALSE, lack.reason, lack.message)
 
 
 def seen_again(status: NASExperimentStatus) -> NASExperimentStatus:
-    """The status without that Redis is away: what `Searching` is, where it is something, is said anew."""
+    """The status without what was away: what `Searching` is, where it is something, is said anew."""
     searching = find_condition(status.conditions, "Searching")
-    if searching is None or searching.reason != AWAY:
+    if searching is None or searching.reason not in AWAY:
         return status
     return status.model_copy(update={"conditions": tuple(one for one in status.conditions if one is not searching)})
 
 
 def as_before(status: NASExperimentStatus, before: NASExperimentStatus) -> NASExperimentStatus:
-    """The status with the time since when it searches, where `before` says that Redis was away meanwhile."""
+    """The status with the time since when it searches, where `before` says that something was away meanwhile."""
     away = find_condition(before.conditions, "Searching")
-    if away is None or away.reason != AWAY or not is_true(status.conditions, "Searching"):
+    if away is None or away.reason not in AWAY or not is_true(status.conditions, "Searching"):
         return status
     return _since(status, away.last_transition_time)
 
 
 def _true_since(status: NASExperimentStatus) -> datetime | None:
-    """Since when it searches, if it does; kept while Redis is away, for the time when it is back."""
+    """Since when it searches, if it does; kept while something is away, for the time when it is back."""
     searching = find_condition(status.conditions, "Searching")
     return searching.last_transition_time if searching is not None and searching.status == "True" else None
 

@@ -23,7 +23,11 @@ STALL_DEADLINE = timedelta(minutes=30)
 """A training Job that says nothing new for so long hangs: one epoch of the largest spaces stays under it."""
 
 CLAIM_DEADLINE = timedelta(minutes=15)
-"""For workers that are up to take a build: they ask for one all the time."""
+"""For workers that are up to take a build, and agents that are free to take a task: they ask for one all the time."""
+
+BUSY_DEADLINE = timedelta(days=1)
+"""For an agent that is busy, and holds no task of this experiment, to be done with what it does: a measurement for
+another search takes an hour at most, and the largest data sets are prepared within it on the slowest devices."""
 
 STEADY = timedelta(minutes=10)
 """A Job of the experiment's own that stays up so long is forgiven its earlier deaths."""

@@ -61,5 +61,5 @@ def build_uid(experiment: NASExperiment, *parts: object) -> str:
 
 
 def supernet_manifests(supernet: Supernet) -> list[str]:
-    """Uids whose manifests `reconcile_supernet` wants to see."""
+    """Uids of the manifests that its Jobs leave."""
     return [uid(supernet, pretrain_job(supernet)), uid(supernet, fit_predictor_job(supernet))]

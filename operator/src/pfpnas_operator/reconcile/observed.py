@@ -116,6 +116,8 @@ class ExperimentObserved:
     refused: int = 0
     """Answers that could not be read, removed since the last look."""
     agents: Mapping[str, Heartbeat] = field(default_factory=dict)
+    said_for: Mapping[str, timedelta] = field(default_factory=dict)
+    """How long each of them has said what it says now, as far as it was heard; who is left out, since this look."""
     refusers: Mapping[str, str] = field(default_factory=dict)
     """Of them, those that refused a task of this experiment before this look and measured none since, and why."""
     refused_ago: Mapping[str, timedelta] = field(default_factory=dict)

@@ -6,8 +6,10 @@ Which waits have a deadline:
   experiment to start warm from: `WAIT_DEADLINE`, since nothing but somebody's doing ends them, and nothing is kept up
   meanwhile;
 - a Supernet that is being trained, another search that is waited for: none here, they have their own;
-- a Job in its queue (Kueue), a task that no agent has claimed while agents are there: none, since a queue says nothing
-  about how long it is; `budget.maxDurationSeconds` bounds both once the search has begun.
+- a task that no agent claims though all of them are free: `CLAIM_DEADLINE`, and from then on as if there were none;
+- a Job in its queue (Kueue), a task whose agents are busy with others: none, since a queue says nothing about how long
+  it is; `budget.maxDurationSeconds` bounds both once the search has begun;
+- Redis or the artifact store, when they are away: none, since nothing can be decided before they are back.
 
 The time in suspension counts nowhere.
 """
@@ -22,7 +24,7 @@ from pfpnas_operator.reconcile.ending import fail
 SOMEBODYS = {
     "Accepted": {"PoolNotAllowed"},
     "SupernetReady": {"NotFound", "SupernetFailed"},
-    "AgentsAvailable": {"NoHeartbeat", "AgentsRefuse"},
+    "AgentsAvailable": {"NoHeartbeat", "AgentsRefuse", "NotClaimed"},
     "Searching": {"WarmStartNotFound", "WarmStartMismatch", "WarmStartInTurn"},
 }
 """Reasons, by the condition that is False for them, of the waits that only somebody's doing ends."""

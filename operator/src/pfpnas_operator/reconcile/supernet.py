@@ -55,6 +55,7 @@ class _Cycle:
     observed: SupernetObserved
     plan: Plan
     stamp: Stamp
+    lack: Wait | None
 
     @property
     def supernet(self) -> Supernet:
@@ -68,14 +69,30 @@ class _Cycle:
         self.plan.note(self.supernet.metadata.name, reason, message, warning=warning)
 
 
-def reconcile_supernet(observed: SupernetObserved, now: datetime) -> Plan:
-    """The next step of a Supernet."""
+def reconcile_supernet(observed: SupernetObserved, now: datetime, *, lack: Wait | None = None) -> Plan:
+    """The next step of a Supernet.
+
+    Args:
+        observed: As seen; what is away tells nothing.
+        now: The time.
+        lack: What is away, if something is: then nothing is started and no Job judged; a wish to suspend is obeyed,
+            and what a Job left behind is taken up, as far as it is seen.
+    """
     plan, supernet = Plan(), observed.supernet
-    cycle = _Cycle(observed=observed, plan=plan, stamp=Stamp(now=now, generation=supernet.metadata.generation))
-    status = _decide(cycle)
+    stamp = Stamp(now=now, generation=supernet.metadata.generation)
+    cycle = _Cycle(observed=observed, plan=plan, stamp=stamp, lack=lack)
+    status = supernet.status if lack is not None and _has_ended(supernet.status) else _decide(cycle)
     if status != supernet.status:
         plan.status = status
     return plan
+
+
+def manifest_uids(supernet: Supernet) -> list[str]:
+    """Uids whose manifests `reconcile_supernet` wants to see: none of one that rests, which so needs no store."""
+    status = supernet.status
+    seen = status.observed_generation == supernet.metadata.generation
+    ended = is_true(status.conditions, "Ready") or (is_true(status.conditions, "Failed") and seen)
+    return [] if ended or supernet.spec.suspend else names.supernet_manifests(supernet)
 
 
 def training_of(spec: SupernetSpec) -> SupernetSpec:
@@ -91,7 +108,7 @@ def training_of(spec: SupernetSpec) -> SupernetSpec:
 
 def _decide(cycle: _Cycle) -> SupernetStatus:
     status, stamp = _tried_again(cycle), cycle.stamp
-    if is_true(status.conditions, "Failed") or is_true(status.conditions, "Ready"):
+    if _has_ended(status):
         _clean(cycle)
         # Whoever applied the spec waits to hear that it was seen.
         status = status.model_copy(update={"observed_generation": stamp.generation})
@@ -105,10 +122,34 @@ def _decide(cycle: _Cycle) -> SupernetStatus:
     )
     if cycle.supernet.spec.suspend:
         return _suspended(cycle, status)
+    if cycle.lack is not None and not _has_left(cycle, _stage_of(status)):
+        return _without(cycle, status, cycle.lack)
     status = _resumed(cycle, status)
     if status.checkpoint is None:
         return _pretrain(cycle, status)
     return _fit(cycle, status, status.checkpoint)
+
+
+def _has_ended(status: SupernetStatus) -> bool:
+    return is_true(status.conditions, "Ready") or is_true(status.conditions, "Failed")
+
+
+def _stage_of(status: SupernetStatus) -> Stage:
+    return "Pretrain" if status.checkpoint is None else "FitPredictor"
+
+
+def _has_left(cycle: _Cycle, stage: Stage) -> bool:
+    """Whether what a stage's Job left behind is seen."""
+    uids = dict(zip(SAID_BY, names.supernet_manifests(cycle.supernet), strict=True))
+    return uids[stage] in cycle.observed.manifests
+
+
+def _without(cycle: _Cycle, status: SupernetStatus, lack: Wait) -> SupernetStatus:
+    """What is lacking, on the condition of the stage; its Job, if there is one, goes on."""
+    stage = _stage_of(status)
+    conditions = cycle.stamp.put(status.conditions, SAID_BY[stage], "Unknown", lack.reason, lack.message)
+    conditions = cycle.stamp.put(conditions, "Ready", FALSE, lack.reason, lack.message)
+    return status.model_copy(update={"conditions": conditions})
 
 
 def _tried_again(cycle: _Cycle) -> SupernetStatus:
@@ -141,10 +182,9 @@ def _suspended(cycle: _Cycle, status: SupernetStatus) -> SupernetStatus:
         cycle.note("Suspended", "its Jobs are stopped; what was trained is kept")
     said = Wait(reason="Suspended", message="spec.suspend is true")
     conditions = cycle.stamp.put(status.conditions, "Suspended", TRUE, "Suspended", said.message)
-    stage: Stage = "Pretrain" if status.checkpoint is None else "FitPredictor"
     progress = status.progress.model_copy(update={"eta_seconds": None}) if status.progress else None
     return status.model_copy(
-        update={"conditions": _said(cycle, conditions, stage=stage, said=said), "progress": progress}
+        update={"conditions": _said(cycle, conditions, stage=_stage_of(status), said=said), "progress": progress}
     )
 
 

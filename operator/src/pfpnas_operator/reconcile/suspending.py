@@ -20,7 +20,7 @@ def suspend(cycle: Cycle) -> None:
 
 
 def suspend_unseen(cycle: Cycle) -> None:
-    """The same while Redis is away: its Jobs go, and what lies on the road waits for the next step that sees it."""
+    """The same while Redis or the store is away: its Jobs go, and what lies on the road waits until all is seen."""
     _say_suspended(cycle)
     sweep_jobs(cycle)
 

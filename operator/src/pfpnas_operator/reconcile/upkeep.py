@@ -23,10 +23,13 @@ from pfpnas_operator.reconcile.plan import JobRequest
 from pfpnas_operator.reconcile.search import awaits_suggestions
 from pfpnas_operator.reconcile.trials import measures_itself
 from pfpnas_operator.reconcile.waits import PENDING, Wait, interrupted, remove, retry, wait_of
-from pfpnas_operator.reconcile.willing import all_refuse, refusing, said_of
+from pfpnas_operator.reconcile.willing import all_refuse, nobody_takes, refusing, said_of
 
 REFERENCE = "reference"
 """The reference model's build among `status.attempts`."""
+
+NOT_CLAIMED = "NotClaimed"
+"""That agents are heard and free, and take no task."""
 
 
 def checkpoint_of(supernet: Supernet | None) -> CheckpointStatus | None:
@@ -59,11 +62,23 @@ def see_agents(cycle: Cycle) -> None:
         cycle.put("AgentsAvailable", TRUE, "NotNeeded", "the trials' image measures by itself")
     elif all_refuse(cycle.observed):
         _lack_agents(cycle, "AgentsRefuse", f"no agent of pool {pool} takes tasks" + said_of(refusing(cycle.observed)))
+    elif nobody_takes(cycle.observed, cycle.stamp.now, after=_claim_patience(cycle)):
+        text = (
+            f"agents in pool {pool}: {count}, but none takes a task: their own logs say why "
+            "(`Redis refuses` names a right that is lacking); start them again"
+        )
+        _lack_agents(cycle, NOT_CLAIMED, text)
     elif count:
         text = f"agents in pool {pool}: {count}" + said_of(refusing(cycle.observed))
         cycle.put("AgentsAvailable", TRUE, "Heartbeat", text)
     else:
         _lack_agents(cycle, "NoHeartbeat", f"no agent of pool {pool} is heard: is one running?")
+
+
+def _claim_patience(cycle: Cycle) -> timedelta:
+    """How long tasks may lie there; that nobody takes them stays said until somebody does, whoever starts to count."""
+    said = find_condition(cycle.status.conditions, "AgentsAvailable")
+    return timedelta(0) if said is not None and said.reason == NOT_CLAIMED else CLAIM_DEADLINE
 
 
 def _lack_agents(cycle: Cycle, reason: str, text: str) -> None:

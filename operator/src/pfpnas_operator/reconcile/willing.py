@@ -10,10 +10,16 @@ and has measured something: it waits for whoever did.
 """
 
 from collections.abc import Mapping, Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pfpnas_api.messages import EXPERIMENT_REASONS, RETRY_REASONS
-from pfpnas_operator.reconcile.deadlines import DEVICE_PARDON, MOST_REFUSALS, REFUSAL_PARDON, REFUSAL_PAUSE
+from pfpnas_operator.reconcile.deadlines import (
+    BUSY_DEADLINE,
+    DEVICE_PARDON,
+    MOST_REFUSALS,
+    REFUSAL_PARDON,
+    REFUSAL_PAUSE,
+)
 from pfpnas_operator.reconcile.observed import ExperimentObserved
 from pfpnas_operator.reconcile.plan import Plan
 
@@ -51,6 +57,21 @@ def has_taker(observed: ExperimentObserved, plan: Plan, *, task_id: str) -> bool
         idle = 0
     waiting = sum(lease.state == "Waiting" for lease in observed.tasks.values())
     return waiting + len(plan.tasks) < max(idle, 1 if _calm(observed) else 0)
+
+
+def nobody_takes(observed: ExperimentObserved, now: datetime, *, after: timedelta) -> bool:
+    """Whether tasks have lain on the road for so long though every agent that may take them was free.
+
+    Its heart beats by itself: that an agent is heard does not tell whether its loop can take anything. One that is busy
+    measures for another search, or prepares its data; but not for ever.
+    """
+    leases, willing = observed.tasks.values(), _willing(observed)
+    if not leases or not willing or any(lease.state != "Waiting" for lease in leases):
+        return False
+    if now - min(lease.since for lease in leases) < after:
+        return False
+    patience = {"Idle": after, "Busy": BUSY_DEADLINE}
+    return all(observed.said_for.get(agent, timedelta()) >= patience[observed.agents[agent].state] for agent in willing)
 
 
 def _refusing_now(observed: ExperimentObserved) -> dict[str, str]:

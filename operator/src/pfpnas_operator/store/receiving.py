@@ -53,8 +53,8 @@ class Receiver:
             if e.errno not in FULL:
                 raise
 
-    async def receive(self, digest: str, content: StreamReader, *, length: int | None) -> None:
-        """Keep what arrives under the digest.
+    async def receive(self, digest: str, content: StreamReader, *, length: int | None) -> bool:
+        """Keep what arrives under the digest; whether it was there already, put meanwhile by another sender perhaps.
 
         Raises:
             web.HTTPException: too large, another digest, or the sender has stopped.
@@ -69,7 +69,9 @@ class Receiver:
                 raise web.HTTPBadRequest(text=f"what arrived has digest {found}, not {digest}")
             target = self._store.path(digest)
             target.parent.mkdir(parents=True, exist_ok=True)
+            there = target.exists()  # asked here, since others may have sent it too: one of them alone finds it missing
             temporary.replace(target)
+            return there
         finally:
             temporary.unlink(missing_ok=True)
 

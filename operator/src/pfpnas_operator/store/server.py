@@ -106,8 +106,7 @@ class Server:
 
     async def _put(self, request: web.Request) -> web.Response:
         digest, scope = _digest(request), request[SCOPE]
-        there = self._store.has(digest)
-        await self._receiver.receive(digest, request.content, length=request.content_length)
+        there = await self._receiver.receive(digest, request.content, length=request.content_length)
         if there:
             self._makers.asked(digest, scope)
         else:
