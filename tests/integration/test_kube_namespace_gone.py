@@ -26,6 +26,8 @@ import kopf
 from pfpnas_operator.kube import metrics, settings as our, starting
 from pfpnas_operator.kube.housekeeping import Housekeeper
 
+kopf.set_default_registry(kopf.OperatorRegistry())  # without the operator's own handlers
+
 @kopf.on.startup()
 def start(settings, **_):
     our.apply(settings)

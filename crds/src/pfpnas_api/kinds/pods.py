@@ -5,7 +5,6 @@ a node.
 """
 
 import re
-from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -30,9 +29,6 @@ AMOUNT = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
 
 def _text(value: object) -> object:
-    """A plain number as a text without an exponent; nan and inf become texts that the pattern refuses."""
-    if isinstance(value, float):
-        return f"{Decimal(str(value)).normalize():f}"
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -84,10 +85,23 @@ class Config(Model):
     resources: dict[Workload, ResourceRequirements] = {}
     """Defaults by workload; a podTemplate's own go before."""
 
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _amounts_as_texts(cls, given: object) -> object:
+        """Helm writes 0.5, and 8589934592 as 8.589934592e+09; the kinds themselves take no fraction without quotes."""
+        return _with_texts(given)
+
     def may_use(self, pool: str, namespace: str) -> bool:
         """Whether experiments of a namespace may measure on a pool."""
         allowed = self.pools.get(pool, self.pools.get(EVERYBODY, ()))
         return namespace in allowed or EVERYBODY in allowed
+
+
+def _with_texts(given: object) -> object:
+    """Numbers with a fraction or an exponent as plain texts; what is none (nan) becomes a text that is refused."""
+    if isinstance(given, Mapping):
+        return {name: _with_texts(value) for name, value in given.items()}
+    return f"{Decimal(str(given)).normalize():f}" if isinstance(given, float) else given
 
 
 def read_config(environment: Mapping[str, str] = os.environ) -> Config:
