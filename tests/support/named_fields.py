@@ -47,8 +47,9 @@ def _ways(path: str) -> Iterator[str]:
         # A rule's text goes on with the field, from the mapping on which the rule stands: "spec: …: needs target.pool".
         yield rf"{_word('.'.join(parts[:at]))}: [^\n]*{_word('.'.join(parts[at:]))}"
     if parts[0] == "metadata" and len(parts) > 1:
-        # Of a map, Go's decoder does not say which key it was.
+        # Of a map, Go's decoder does not say which key it was; the newer of the two says the way to it too.
         yield _word(f"ObjectMeta.{parts[1]}")
+        yield _word(f"ObjectMeta.metadata.{parts[1]}")
 
 
 def _word(path: str) -> str:
