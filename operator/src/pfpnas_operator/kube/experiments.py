@@ -124,11 +124,12 @@ class ExperimentKeeper(Keeper):
     @property
     def ended(self) -> bool:
         """Whether it needs its Supernet no longer."""
-        if self._status is None:
+        status = self._status  # read once: a cycle in another thread may forget it meanwhile
+        if status is None:
             told = self.body.get("status", {}).get("conditions", ())
             held = {one["type"] for one in told if one["status"] == "True"}
         else:
-            held = {one.type for one in self._status.conditions if one.status == "True"}
+            held = {one.type for one in status.conditions if one.status == "True"}
         return self.leaving or not held.isdisjoint(("Succeeded", "Failed"))
 
     def before(self) -> None:
