@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import typer
 from pfpnas_agent import logs
 from pfpnas_agent.config import AgentConfig, ConfigError, load
 from pfpnas_agent.state import StateDir, StateError
+from pfpnas_agent.stopping import stop_when_told
 from pfpnas_api.artifacts import ArtifactError
 from pfpnas_api.bus import AgentBus, BusError, connect, redacted
 
@@ -89,8 +89,7 @@ def run(
         agent = settings.agent_id(directory.agent_id())
         journal = Journal(directory.journal)
     logs.to_stderr()
-    signal.signal(signal.SIGTERM, lambda number, frame: _stop(0))
-    signal.signal(signal.SIGINT, lambda number, frame: _stop(130))
+    stop_when_told()
     logs.info("agent starts", agent=agent, pool=settings.pool, redis=redacted(url), state=str(directory.root))
     bus = AgentBus(client, pool=settings.pool, agent=agent)
     heart = Heart(AgentBus(connect(url), pool=settings.pool, agent=agent))
@@ -255,7 +254,3 @@ def _fail(message: str, *, code: int = INVALID) -> NoReturn:
 
 def _printable(content: bytes) -> str:
     return content.decode("ascii", errors="backslashreplace").replace("\r\n", "\\r\\n")
-
-
-def _stop(status: int) -> NoReturn:
-    raise SystemExit(status)

@@ -21,16 +21,13 @@ POLL_SECONDS: Final = 0.1
 
 
 def leave_when_told(code: int) -> None:
-    """From now on SIGTERM and SIGINT raise `SystemExit` with this code in the main thread, which has to call this.
+    """From now on SIGTERM and SIGINT end this process with this code, at once: for a process that holds nothing yet.
 
-    The first process of a container ignores every signal that it has no handler for.
+    Its main thread has to call this. The first process of a container ignores every signal that it has no handler for;
+    and an exception may get lost in the C code of a library that is being imported.
     """
-
-    def leave(number: int, frame: object) -> NoReturn:
-        raise SystemExit(code)
-
     for number in TELLING:
-        signal.signal(number, leave)
+        signal.signal(number, lambda number, frame: os._exit(code))
 
 
 def end_when_told(code: int, *, within_seconds: float) -> None:
@@ -43,7 +40,12 @@ def end_when_told(code: int, *, within_seconds: float) -> None:
         code: The exit code.
         within_seconds: For children that were told as well.
     """
-    leave_when_told(code)
+
+    def leave(number: int, frame: object) -> NoReturn:
+        raise SystemExit(code)
+
+    for number in TELLING:
+        signal.signal(number, leave)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
