@@ -10,7 +10,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from support.lab import Document, Lab, assert_whole, experiment, table
+from support.lab import Document, Lab, assert_whole, experiment, succeeded, table
 
 pytestmark = pytest.mark.usefixtures("agent")
 
@@ -245,6 +245,27 @@ def test_an_image_that_is_nowhere_is_told_by_the_kubelets_own_reason(lab: Lab, t
     waiting = lab.wait("nas", "imageless", "Searching", status="False", reason="ImagePullBackOff")
     assert "pfpnas-e2e/nowhere:1" in waiting["message"]
     lab.kubectl("delete", "nas", "imageless")
+
+
+def test_a_quota_of_trials_is_told_and_waited_out_while_those_there_are_measured(lab: Lab, tiny: str) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few-trials"},
+        "spec": {"hard": {"count/trials.pfpnas.io": str(len(lab.all("nt")) + 2)}},
+    }
+    lab.apply(quota)
+    lab.until("the quota counts", lambda: lab.get("resourcequota", "few-trials").get("status", {}).get("used"))
+    lab.apply(experiment("few", of=tiny, pool="bench", trials=4))
+
+    refused = lab.wait("nas", "few", "Searching", status="False", reason="TrialRefused")
+    assert "exceeded quota: few-trials" in refused["message"]
+    lab.until("what is there is measured", lambda: succeeded(lab, "few") == 2)
+    assert lab.condition("nas", "few", "Searching")["reason"] == "TrialRefused"  # type: ignore[index]
+
+    lab.kubectl("delete", "resourcequota", "few-trials")
+    lab.wait("nas", "few", "Succeeded")
+    assert_whole(lab, "few", trials=4)
 
 
 def test_a_pool_that_is_not_open_to_the_namespace_is_refused(lab: Lab, tiny: str) -> None:

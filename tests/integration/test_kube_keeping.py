@@ -116,6 +116,45 @@ def test_a_quota_of_jobs_is_said_and_waited_out(site: Site, monkeypatch: pytest.
     site.until("Succeeded")
 
 
+def test_a_quota_of_trials_is_said_and_waited_out_while_answers_are_taken_in(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(place: Any, *what: Any) -> Object:
+        if place is TRIALS and len(site.trials()) >= 2:
+            raise ApiError(403, "Forbidden", "exceeded quota: trials")
+        return type(site.server).create(site.server, place, *what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "create", limited)
+        for _ in range(20):
+            site.step()
+        conditions = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}
+        assert conditions["Searching"]["reason"] == conditions["Succeeded"]["reason"] == "TrialRefused"
+        assert "exceeded quota: trials" in conditions["Searching"]["message"]
+        assert (site.count("created"), site.count("succeeded")) == (2, 2)
+        before = len(site.server.writes)
+        site.now += timedelta(seconds=10)
+        site.step()
+        site.step()
+        assert len(site.server.writes) == before, "a try that fails like the one before changes nothing"
+    assert site.events.said.count(("NASExperiment", "TrialRefused")) == 1
+    assert ("NASExperiment", "ReconcileFailed") not in site.events.said
+    site.now += timedelta(seconds=10)
+    site.until("Succeeded")
+    assert len(site.trials()) == site.count("succeeded") == 6
+
+
+def test_a_name_that_another_experiments_trial_has_is_left_to_it(site: Site) -> None:
+    spec = {"experimentRef": {"name": "other"}, "architecture": architecture(9)}
+    site._apply(TRIALS, "Trial", "search-00001", spec)
+    while "search-00000" not in {body["metadata"]["name"] for body in site.trials()}:
+        site.step()
+    site.now += timedelta(seconds=10)
+    site.until("Succeeded")
+    assert site.body(TRIALS, "search-00001")["spec"]["experimentRef"]["name"] == "other"
+    assert site.count("succeeded") == 6
+
+
 def test_a_search_at_rest_writes_nothing(site: Site) -> None:
     site.until("Succeeded")
     for _ in range(3):

@@ -46,7 +46,9 @@ class Site:
 
     def carry_out(self, plan: Plan, *finished: Trial) -> None:
         """A plan by which trials finish."""
-        record: Any = SimpleNamespace(create_trials=lambda trials: [], write_trials=lambda trials: list(finished))
+        record: Any = SimpleNamespace(
+            create_trials=lambda trials, *, now: [], write_trials=lambda trials: list(finished)
+        )
         jobs: Any = SimpleNamespace(delete=lambda names: None, create_all=lambda requests, now: None)
         unused: Any = None
         Executor(

@@ -20,7 +20,7 @@ class Folder:
     def __init__(self, world: "World") -> None:
         self._world, self.store = world, world
 
-    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+    def create_trials(self, trials: Sequence[Trial], *, now: datetime) -> Iterator[Trial]:
         return self.write_trials(trials)
 
     def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:

@@ -44,6 +44,16 @@ class Road:
         self.deleted.append(entry)
 
 
+class Log:
+    """Keeps what the tuner is told."""
+
+    def __init__(self) -> None:
+        self.told: list[LogEntry] = []
+
+    def append_log(self, uid: str, entries: Any) -> None:
+        self.told.extend(entries)
+
+
 class FullRedis:
     """Refuses every write, and lets what is there be deleted."""
 
@@ -63,17 +73,27 @@ class FullRedis:
 class Finishing:
     """The trials that are written have finished."""
 
-    def create_trials(self, trials: Any) -> list[Any]:
+    def create_trials(self, trials: Any, *, now: datetime) -> list[Any]:
         return []
 
     def write_trials(self, trials: Any) -> list[Any]:
         return [make_trial(0, "Succeeded")]
 
 
+class Refusing:
+    """Takes the first of new trials."""
+
+    def create_trials(self, trials: Any, *, now: datetime) -> list[Any]:
+        return trials[:1]
+
+    def write_trials(self, trials: Any) -> list[Any]:
+        return []
+
+
 class Record:
     """Nothing is written."""
 
-    def create_trials(self, trials: Any) -> list[Any]:
+    def create_trials(self, trials: Any, *, now: datetime) -> list[Any]:
         return []
 
     def write_trials(self, trials: Any) -> list[Any]:
@@ -108,6 +128,22 @@ def test_a_job_that_goes_is_not_made_again_at_once() -> None:
     jobs = Jobs()
     carry_out(Plan(waiting_jobs=[job_request("pretrain")], delete_jobs=["net-pretrain"]), jobs, Road())
     assert jobs.asked == []
+
+
+def test_of_trials_that_are_refused_the_tuner_is_told_nothing() -> None:
+    trials = [make_trial(index) for index in range(2)]
+    started = [LogEntry(event="Started", index=t.spec.index, architecture=t.spec.architecture) for t in trials]
+    by_hand = LogEntry(event="Started", architecture=trials[1].spec.architecture)
+    asked = LogEntry(event="Ask", count=4)
+    plan = Plan(
+        create_trials=trials,
+        log=[*started, by_hand, asked],
+        told={trial.metadata.name: "Started" for trial in trials} | {"by-hand": "Started"},
+    )
+    log = Log()
+    carry_out(plan, Jobs(), log, Refusing())
+    assert log.told == [started[0], by_hand, asked]
+    assert plan.told.keys() == {trials[0].metadata.name, "by-hand"}
 
 
 def test_a_redis_that_is_full_is_rid_of_what_has_finished() -> None:

@@ -1,12 +1,14 @@
 """Which trials are started: asks, suggestions, parallelism, budget, time; and what the tuner is told."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from pfpnas_api.kinds import NASExperiment, PredictedMetrics, Trial
+from pfpnas_api.kinds import NASExperiment, PredictedMetrics, Trial, find_condition
 from pfpnas_api.messages import LogEntry, Suggestion
-from pfpnas_operator.reconcile import LogView, Plan, reconcile_experiment
+from pfpnas_operator.reconcile import LogView, Plan, TrialsRefused, reconcile_experiment
+from pfpnas_operator.reconcile.deadlines import UNSCHEDULABLE_DEADLINE
 from pfpnas_operator.reconcile.search import awaits_suggestions
 from support.reconcile_builders import (
     NOW,
@@ -128,6 +130,57 @@ def test_a_gap_left_by_an_operator_that_was_killed_is_passed_over() -> None:
 
 
 # -- the end of the search -------------------------------------------------------------------------------------------
+
+
+def refused(*, due: bool, ago: timedelta = timedelta(seconds=20)) -> TrialsRefused:
+    return TrialsRefused(why="exceeded quota: trials", since=NOW - ago, due=due)
+
+
+def test_while_trials_are_refused_none_is_started_and_the_search_says_so_once() -> None:
+    known = {"suggestions": suggest(*range(4)), "trials_refused": refused(due=False)}
+    plan = decide(make_experiment(), make_trial(0), **known)
+    status = experiment_status(plan)
+    condition = find_condition(status.conditions, "Searching")
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", "TrialRefused")
+    assert condition.message == "new trials: exceeded quota: trials"
+    assert find_condition(status.conditions, "Succeeded").reason == "TrialRefused"  # type: ignore[union-attr]
+    assert (plan.create_trials, asks(plan)) == ([], [])
+    assert [event.reason for event in plan.events].count("TrialRefused") == 1
+    again = decide(make_experiment().model_copy(update={"status": status}), make_trial(0), **known)
+    assert again.events == []
+
+
+def test_after_a_refusal_one_trial_is_tried_and_counts_once_it_is_there() -> None:
+    known = {"suggestions": suggest(*range(4)), "trials_refused": refused(due=True)}
+    plan = decide(make_experiment(), make_trial(0), **known)
+    assert [trial.spec.index for trial in plan.create_trials] == [1]
+    assert experiment_status(plan).trials.created == 1
+    assert (plan.told, [entry for entry in plan.log if entry.event == "Started"]) == ({}, [])
+
+
+def test_answers_are_taken_in_while_trials_are_refused() -> None:
+    experiment, trial = make_experiment(), make_trial(0, "Built")
+    answers = {task_id_of(experiment, trial): (make_answer(task_id_of(experiment, trial)),)}
+    plan = decide(experiment, trial, results=answers, trials_refused=refused(due=False))
+    assert reason_of(plan.trial_status["digits-00000"], "Succeeded")
+
+
+def test_a_search_that_can_make_no_trial_for_a_day_fails_and_says_why() -> None:
+    known = {"suggestions": suggest(1)}
+    ago = UNSCHEDULABLE_DEADLINE + timedelta(seconds=1)
+    plan = decide(make_experiment(), trials_refused=refused(due=True, ago=ago), **known)
+    status = experiment_status(plan)
+    assert reason_of(status, "Failed") == "TrialRefused"
+    assert "exceeded quota: trials" in message_of(status, "Failed")
+    assert plan.create_trials == []
+
+
+def test_a_search_that_is_over_needs_no_further_trial() -> None:
+    ago = UNSCHEDULABLE_DEADLINE + timedelta(seconds=1)
+    over = make_experiment(search_finished_at=NOW - seconds(1))
+    plan = decide(over, make_trial(0, "Succeeded"), trials_refused=refused(due=True, ago=ago))
+    assert reason_of(experiment_status(plan), "Failed") is None
 
 
 def test_the_budget_is_spent_only_when_the_last_trial_is_done() -> None:

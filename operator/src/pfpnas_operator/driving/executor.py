@@ -31,7 +31,7 @@ class Executor:
 
     def carry_out(self, plan: Plan, *, now: datetime) -> None:
         """Everything the plan asks for."""
-        finished = self._record(plan)
+        finished = self._record(plan, now)
         for uid in plan.forget:
             self.store.delete_ref(uid)
         for event in plan.events:
@@ -45,10 +45,13 @@ class Executor:
             self._clear(plan, finished)
             self._road(plan, now)
 
-    def _record(self, plan: Plan) -> list[Trial]:
+    def _record(self, plan: Plan, now: datetime) -> list[Trial]:
         """Write the documents; the trials that have just finished."""
-        for trial in self.record.create_trials(plan.create_trials):
+        lacking = {trial.metadata.name: trial for trial in plan.create_trials}
+        for trial in self.record.create_trials(plan.create_trials, now=now):
             self.records.put(trial)
+            del lacking[trial.metadata.name]
+        plan.leave_out(lacking.values())
         changed = [
             self.records.active[name].model_copy(update={"status": status})
             for name, status in plan.trial_status.items()

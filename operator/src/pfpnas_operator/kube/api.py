@@ -54,6 +54,20 @@ class ApiAway(ApiError):  # noqa: N818 - reads as the state it names
     """The server can't be reached, or can't answer now: try again later."""
 
 
+_WEBHOOK_AWAY: Final = "failed calling webhook"
+"""In the API server's words when it is there, and a webhook that it has to ask is not."""
+
+
+def is_refusal(error: ApiError) -> bool:
+    """Whether a new object isn't taken, for a quota or a policy; else nothing can be made, or nothing has to be.
+
+    A webhook that can't be asked is like one that refuses: nobody knows for how long.
+    """
+    if isinstance(error, ApiAway):
+        return _WEBHOOK_AWAY in str(error)
+    return not isinstance(error, Terminating)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where objects of one kind are found.

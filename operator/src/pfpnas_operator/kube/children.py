@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from pfpnas_api.jobs import EXIT_BAD_INPUT
-from pfpnas_operator.kube.api import JOBS, SERVICES, Api, ApiAway, ApiError, Exists, Terminating
+from pfpnas_operator.kube.api import JOBS, SERVICES, Api, ApiError, Exists, is_refusal
 from pfpnas_operator.kube.jobs import JobBuilder
 from pfpnas_operator.kube.jobviews import JobRecord, job_view, owner_of, record_of
 from pfpnas_operator.kube.looking import LOOK_AGAIN, PodLooks
@@ -20,10 +19,6 @@ logger = logging.getLogger(__name__)
 
 OVERLAY = timedelta(seconds=60)
 """So long a Job that was made is believed to be there though the watch hasn't told of it."""
-
-
-_WEBHOOK_AWAY: Final = "failed calling webhook"
-"""In the API server's words when it is there, and a webhook that it has to ask is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +171,8 @@ class ApiJobs:
             return request.name, record_of(self.api.create(JOBS, self.namespace, self.builder.build(request)))
         except Exists:
             return request.name, self._existing(request.name, now)
-        except Terminating:
-            raise
         except ApiError as e:
-            # A webhook that can't be asked is like one that refuses: nobody knows for how long.
-            if isinstance(e, ApiAway) and _WEBHOOK_AWAY not in str(e):
+            if not is_refusal(e):
                 raise
             return request.name, _refused(request, e, now)
 

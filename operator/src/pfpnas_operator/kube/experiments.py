@@ -269,18 +269,19 @@ class ExperimentKeeper(Keeper):
         _forget_used(observer)
 
     def _decide(self, observer: Observer, record: ApiRecord, now: datetime) -> Plan:
-        observed = self._observed(observer, now)
+        observed = self._observed(observer, record, now)
         with metrics.DECIDE_SECONDS.labels(self.kind).time():
             return reconcile_experiment(observed, now)
 
-    def _observed(self, observer: Observer, now: datetime) -> ExperimentObserved:
+    def _observed(self, observer: Observer, record: ApiRecord, now: datetime) -> ExperimentObserved:
         records = observer.records
         pool = records.experiment.spec.target.pool
         allowed = self.parts.config.may_use(pool, self.namespace)
         self.parts.rights.grant(records.experiment, pools=(pool,) if allowed else ())
         more: dict[str, Any] = {
             "source_supernets": self._source_supernets,
-            "reserved": frozenset(self.book.reserved),
+            "reserved": frozenset(self.book.reserved | record.taken),
+            "trials_refused": record.refused(now),
         }
         if not allowed:
             more["pool_refused"] = (

@@ -17,7 +17,6 @@ from pfpnas_operator.kube import metrics
 from pfpnas_operator.kube.announcing import Subject
 from pfpnas_operator.kube.api import ApiAway, ApiError, Object, Stale, Terminating
 from pfpnas_operator.kube.parts import Parts
-from pfpnas_operator.kube.writer import NameTaken
 from pfpnas_operator.reconcile import Event
 
 logger = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ class Keeper(ABC):
         self.forget()
         if isinstance(error, Stale):
             return None
-        if not isinstance(error, ApiError | NameTaken):
+        if not isinstance(error, ApiError):
             logger.error("%s %s/%s", self.kind, self.namespace, self.name, exc_info=error)
         return self._tell(error)
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from pfpnas_api.kinds import API_VERSION, NASExperiment, Supernet, Trial
-from pfpnas_operator.kube.api import EXPERIMENTS, TRIALS, Api, Exists, Place
+from pfpnas_operator.kube.api import EXPERIMENTS, TRIALS, Api, ApiError, Exists, Object, Place, is_refusal
+from pfpnas_operator.kube.looking import LOOK_AGAIN
 from pfpnas_operator.kube.owners import Owner
 from pfpnas_operator.kube.patches import status_patch
 from pfpnas_operator.kube.together import together
+from pfpnas_operator.reconcile import TrialsRefused
 
-
-class NameTaken(Exception):  # noqa: N818 - reads as the state it names
-    """A child's name belongs to an object that isn't ours."""
+FORGOTTEN: Final = timedelta(minutes=1)
+"""After it, a refusal says nothing: it would be tried every `LOOK_AGAIN`."""
 
 
 @dataclass(kw_only=True)
@@ -40,6 +42,16 @@ class Written:
         return True
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Refused:
+    """Trials were not made."""
+
+    why: str
+    since: datetime
+    at: datetime
+    """When that was last tried."""
+
+
 @dataclass(kw_only=True)
 class ApiRecord:
     """The record of one search, in the API server."""
@@ -53,10 +65,34 @@ class ApiRecord:
     """Of every trial that is known."""
     gone: set[str] = field(default_factory=set)
     """Trials that somebody deleted while they were under way."""
+    taken: set[str] = field(default_factory=set)
+    """Names that a trial of this search should have had, and that an object which isn't its own has."""
+    _refused: "_Refused | None" = None
 
-    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        """Make trials; their statuses are written with the step that comes next."""
-        return together(self.pool, self._create, trials)
+    def create_trials(self, trials: Sequence[Trial], *, now: datetime) -> Iterator[Trial]:
+        """Make trials side by side; their statuses are written with the step that comes next.
+
+        One that is refused is left out, and `refused` says why from then on. So others of the same call may be made,
+        and have a higher index: what was suggested for its own is not asked for again.
+        """
+        why = None
+        for made in together(self.pool, self._create, trials):
+            if isinstance(made, Trial):
+                yield made
+            else:
+                why = why or made
+        if why is not None:
+            before = self.refused(now)
+            self._refused = _Refused(why=why, since=before.since if before else now, at=now)
+        elif trials:
+            self._refused = None
+
+    def refused(self, now: datetime) -> TrialsRefused | None:
+        """Whether new trials can't be made; forgotten if that was not tried for a while, as in a suspended search."""
+        known = self._refused
+        if known is None or now - known.at > FORGOTTEN:
+            return None
+        return TrialsRefused(why=known.why, since=known.since, due=now - known.at > LOOK_AGAIN)
 
     def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
         """Write trials' statuses; those that are gone are left out."""
@@ -81,24 +117,30 @@ class ApiRecord:
     def _write(self, trial: Trial) -> tuple[Trial, bool]:
         return trial, self.trials.write(self.api, TRIALS, trial)
 
-    def _create(self, trial: Trial) -> Trial:
-        body = trial_body(trial, self.owner)
+    def _create(self, trial: Trial) -> Trial | str:
+        """A trial as it was made, or why it was not."""
+        found: Object | None
         try:
-            found = self.api.create(TRIALS, self.owner.namespace, body)
+            found = self.api.create(TRIALS, self.owner.namespace, trial_body(trial, self.owner))
         except Exists:
             found = self._mine(trial)
+        except ApiError as e:
+            if not is_refusal(e):
+                raise
+            return f"the API server refuses Trial {trial.metadata.name}: {e}"
+        if found is None:
+            self.taken.add(trial.metadata.name)
+            return f"Trial {trial.metadata.name} is another one than the search's own: delete it"
         made = Trial.model_validate({**found, "status": found.get("status") or trial.status.document()})
         self.knows(made, found.get("status") or {})
         return made
 
-    def _mine(self, trial: Trial) -> dict[str, Any]:
-        """The trial of this name, made by an operator that was killed before it could remember."""
+    def _mine(self, trial: Trial) -> Object | None:
+        """The trial of this name, if it was made by an operator that was killed before it could remember."""
         found = self.api.get(TRIALS, self.owner.namespace, trial.metadata.name) or {}
         owners = [reference["uid"] for reference in found.get("metadata", {}).get("ownerReferences", ())]
         if self.owner.uid not in owners or found["spec"]["architecture"] != trial.spec.architecture:
-            raise NameTaken(
-                f"Trial {trial.metadata.name} is another one than the search's own: delete it, or choose another name"
-            )
+            return None
         return found
 
 

@@ -110,7 +110,7 @@ class RunFolder:
         """Write the experiment's document; atomic."""
         write_atomically(self.root / "experiment.yaml", dump(experiment).encode())
 
-    def create_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+    def create_trials(self, trials: Sequence[Trial], *, now: datetime) -> Iterator[Trial]:
         """Write new trials, one after the other."""
         return self.write_trials(trials)
 

@@ -14,6 +14,7 @@ from pfpnas_operator.reconcile.observed import (
     LogView,
     ResultView,
     SupernetObserved,
+    TrialsRefused,
 )
 from pfpnas_operator.reconcile.plan import Event, JobRequest, Plan
 from pfpnas_operator.reconcile.summary import Summary
@@ -31,6 +32,7 @@ __all__ = [
     "ResultView",
     "Summary",
     "SupernetObserved",
+    "TrialsRefused",
     "reconcile_experiment",
     "reconcile_supernet",
     "reconcile_without",

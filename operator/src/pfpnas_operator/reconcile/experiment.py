@@ -30,7 +30,7 @@ from pfpnas_operator.reconcile.upkeep import (
     wait_for_supernet,
     wait_with,
 )
-from pfpnas_operator.reconcile.waits import Wait
+from pfpnas_operator.reconcile.waits import Wait, wait_of_refusal
 from pfpnas_operator.reconcile.warming import PATIENT, lacking, offered
 
 
@@ -157,13 +157,21 @@ def _search(cycle: Cycle, supernet: Supernet, checkpoint: CheckpointStatus) -> N
         return wait_with(cycle, kept.wait)
     _begin(cycle)
     stepped = step_trials(cycle, supernet, checkpoint)
-    fault = fault_of(cycle, stepped) or fault
+    fault = fault_of(cycle, stepped) or fault or _refused_for_too_long(cycle)
     if fault:
         return fail(cycle, fault, stepped.active)
     waiting = not _go_on(cycle, stepped, kept)
     if cycle.status.search_finished_at is not None:
         finale(cycle, supernet, checkpoint, waiting=waiting)
     return None
+
+
+def _refused_for_too_long(cycle: Cycle) -> Fault | None:
+    refused = cycle.observed.trials_refused
+    if refused is None or cycle.status.search_finished_at is not None:
+        return None
+    wait = wait_of_refusal(refused, cycle.stamp.now)
+    return Fault(reason=wait.reason, message=wait.message) if wait.over else None
 
 
 def _begin(cycle: Cycle) -> None:
@@ -188,12 +196,16 @@ def _go_on(cycle: Cycle, stepped: Stepped, kept: Kept) -> bool:
     state = SearchState(over="Searched")
     if cycle.status.search_finished_at is None:
         state = search_step(cycle.observed, stepped.active, cycle.plan, summary=cycle.summary, now=cycle.stamp.now)
-    unfinished = [*stepped.active, *state.created]
+    refused = cycle.observed.trials_refused
+    # What is tried after a refusal counts once it is there.
+    unfinished = [*stepped.active, *(state.created if refused is None else ())]
     tell(cycle.observed, unfinished, [*cycle.observed.untold, *stepped.done], cycle.plan)
     count(cycle, unfinished)
     stopped = kept.worker or (None if unfinished else kept.tuner)
     if state.over is None and stopped is not None:
         wait_with(cycle, stopped)
+    elif state.over is None and refused is not None:
+        wait_with(cycle, wait_of_refusal(refused, cycle.stamp.now))
     elif state.over is None:
         cycle.put("Searching", TRUE, "Searching")
     if state.over is None or unfinished:

@@ -80,6 +80,17 @@ class LogView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialsRefused:
+    """New Trials that could not be made at the last try: for a quota, a policy, or another object of their name."""
+
+    why: str
+    since: datetime
+    """When the first of the tries in a row was that failed."""
+    due: bool
+    """Whether it is time for another."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SupernetObserved:
     """A Supernet and its children."""
 
@@ -135,4 +146,5 @@ class ExperimentObserved:
     """Why the experiment's namespace may not use its pool, if so: said to whoever wrote it."""
     reserved: Set[str] = frozenset()
     """Names like those of the search's own trials, of Trials that it did not make."""
+    trials_refused: TrialsRefused | None = None
     log: LogView = field(default_factory=LogView)

@@ -1,5 +1,6 @@
 """What a decision asks for. A driver carries it out in the order of the fields: record first, then the road."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,6 +74,16 @@ class Plan:
     def jobs_to_make(self) -> list[JobRequest]:
         """Those to create, and those that wait; what this plan deletes is not made again by it."""
         return [*self.create_jobs, *(job for job in self.waiting_jobs if job.name not in self.delete_jobs)]
+
+    def leave_out(self, trials: Iterable[Trial]) -> None:
+        """Tell the tuner nothing of trials that could not be made: they will be, or others in their place."""
+        lacking = {trial.metadata.name: (trial.spec.index, trial.spec.architecture) for trial in trials}
+        self.log = [
+            entry
+            for entry in self.log
+            if entry.event != "Started" or (entry.index, entry.architecture) not in lacking.values()
+        ]
+        self.told = {name: how for name, how in self.told.items() if name not in lacking}
 
     def note(self, subject: str, reason: str, message: str, *, warning: bool = False) -> None:
         """Add an event."""

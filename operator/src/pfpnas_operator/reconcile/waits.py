@@ -19,12 +19,15 @@ from pfpnas_operator.reconcile.deadlines import (
     TERMINATING_DEADLINE,
     UNSCHEDULABLE_DEADLINE,
 )
-from pfpnas_operator.reconcile.observed import JobView
+from pfpnas_operator.reconcile.observed import JobView, TrialsRefused
 from pfpnas_operator.reconcile.plan import Plan
 
 QUEUED, PENDING, TERMINATING, INTERRUPTED = "Queued", "Pending", "Terminating", "Interrupted"
 REFUSED, NO_POD = "JobRefused", "NoPod"
 """Of a Job that can't be made, and of one whose pods can't: for a quota, or a policy of the cluster."""
+
+TRIAL_REFUSED = "TrialRefused"
+"""The same of Trials."""
 
 SAME = {"ErrImagePull": "ImagePullBackOff", "RegistryUnavailable": "ImagePullBackOff"}
 """Words that take turns for one and the same trouble."""
@@ -80,13 +83,20 @@ def wait_of(job: JobView, now: datetime) -> Wait | None:
         return None
     longest = _longest(reason)
     over = longest is not None and now - job.since > longest
-    return Wait(reason=reason, message=_said(job, text, longest if over else None), over=over)
+    return Wait(reason=reason, message=_said(job.name, text, longest if over else None), over=over)
 
 
-def _said(job: JobView, text: str, passed: timedelta | None) -> str:
+def wait_of_refusal(refused: TrialsRefused, now: datetime) -> Wait:
+    """Why no further trial is started while none can be made."""
+    over = now - refused.since > UNSCHEDULABLE_DEADLINE
+    text = _said("new trials", refused.why, UNSCHEDULABLE_DEADLINE if over else None)
+    return Wait(reason=TRIAL_REFUSED, message=text, over=over)
+
+
+def _said(who: str, text: str, passed: timedelta | None) -> str:
     if passed is None:
-        return f"{job.name}: {text}"
-    return f"{job.name} waited for more than {int(passed.total_seconds() // 60)} min: {text}"
+        return f"{who}: {text}"
+    return f"{who} waited for more than {int(passed.total_seconds() // 60)} min: {text}"
 
 
 def word(reason: str) -> str:
