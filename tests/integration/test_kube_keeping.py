@@ -4,12 +4,14 @@ The API server's objects lie in memory here; tests/e2e has a real one.
 """
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pfpnas_api.bus import keys
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object
+from pfpnas_operator.kube.housekeeping import Housekeeper
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.supernets import FINALIZER
 from support.kube_site import NAMESPACE, POOL, PREDICTED, Site
@@ -187,6 +189,40 @@ def test_a_finished_trial_that_is_deleted_is_made_up_for(site: Site, name: str) 
     site.server.delete(TRIALS, NAMESPACE, name)
     site.tell(gone, deleted=True)
     site.step()
+    site.until("Succeeded")
+    assert len(site.trials()) == site.count("succeeded") == 6
+
+
+def test_a_trial_that_is_deleted_while_all_are_read_is_made_up_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.until("Succeeded")
+    site.start_operator()
+
+    def deleted_meanwhile(place: Any, *what: Any, **how: Any) -> Any:
+        found = list(type(site.server).list(site.server, place, *what, **how))
+        for trial in found if place is TRIALS else ():
+            if trial["metadata"]["name"] == "search-00003":
+                site.server.delete(TRIALS, NAMESPACE, "search-00003")
+                site.tell(trial, deleted=True)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "list", deleted_meanwhile)
+        site.cycle()
+    site.step()
+    site.until("Succeeded")
+    assert len(site.trials()) == site.count("succeeded") == 6
+
+
+def test_a_trial_whose_end_nothing_told_of_is_made_up_for(site: Site) -> None:
+    while len(site.trials()) < 3 or not site.count("succeeded"):
+        site.step()
+    hub: Any = SimpleNamespace(parts=site.parts, experiments={"search": site.experiment})
+    loop: Any = SimpleNamespace(call_soon_threadsafe=lambda call, *what: call(*what))
+    chores = Housekeeper(hub, threads=site.calls, loop=loop)
+    chores._compare_trials()
+    assert not site.experiment.book.stale
+    site.server.delete(TRIALS, NAMESPACE, "search-00000")
+    chores._compare_trials()
     site.until("Succeeded")
     assert len(site.trials()) == site.count("succeeded") == 6
 

@@ -24,14 +24,20 @@ class ObjectServer:
         return copy.deepcopy(self.objects.get((place.plural, namespace or "", name)))
 
     def list(
-        self, place: Place, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+        self,
+        place: Place,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        only_metadata: bool = False,
     ) -> Iterator[Object]:
         """Copies of those with a label; fields select nothing here."""
         key, _, value = (labels or "").partition("=")
         for (plural, where, _), body in sorted(self.objects.items()):
             wanted = plural == place.plural and namespace in (None, where)
             if wanted and (not key or body["metadata"].get("labels", {}).get(key) == value):
-                yield copy.deepcopy(body)
+                yield copy.deepcopy({"metadata": body["metadata"]} if only_metadata else body)
 
     def create(self, place: Place, namespace: str, body: Object) -> Object:
         """A new object; its status is not taken."""

@@ -1,7 +1,7 @@
 """The keeper of a NASExperiment: its trials, its share of Redis, its Jobs, its status."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -97,9 +97,16 @@ class ExperimentKeeper(Keeper):
         Its labels say nothing: they come along when one trial is copied from another.
         """
         known = self.book.known.get(name) == uid
-        if known == deleted:
+        if known == deleted or (deleted and self.book.reading):
             self.book.told(name, uid, deleted=deleted)
             self.wake()
+
+    def trials_listed(self, before: Mapping[str, str], there: Set[str]) -> int:
+        """Uids of all of its trials that there are, and what was known before that was looked at; as `compare`."""
+        gone = self.book.compare(before, there)
+        if gone:
+            self.wake()
+        return gone
 
     @property
     def supernet_name(self) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +19,11 @@ from pfpnas_api.artifacts.base import digests_in
 from pfpnas_operator.access.housekeeping import OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, ApiError, Object, Place
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, TRIALS, ApiError, Object, Place
+from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.hub import Hub
 from pfpnas_operator.kube.namespaces import Listed, leave_out, left_out, listed, may_look, named_namespaces
-from pfpnas_operator.kube.owners import LABEL_MANAGED, MANAGER
+from pfpnas_operator.kube.owners import LABEL_MANAGED, LABEL_OWNER, MANAGER
 from pfpnas_operator.kube.present import present
 from pfpnas_operator.kube.refusing import tell_orphan
 from pfpnas_operator.kube.roadside import RoadSweep
@@ -76,6 +77,7 @@ class Housekeeper:
             _Chore("agents", AGENTS_SECONDS, self._tend_agents),
             _Chore("orphans", ORPHANS_SECONDS, self._tell_orphans, first=ORPHANS_SECONDS),
             _Chore("resync", RESYNC_SECONDS, self._resync, first=RESYNC_SECONDS),
+            _Chore("trials", SWEEP_SECONDS, self._compare_trials, first=SWEEP_SECONDS),
             _Chore("sweep", SWEEP_SECONDS, self._sweep, first=RESYNC_SECONDS),
             _Chore("namespaces", RESYNC_SECONDS, self._take_in, first=RESYNC_SECONDS),
         ]
@@ -171,6 +173,21 @@ class Housekeeper:
     def _is_new(self, body: Object) -> bool:
         metadata = body["metadata"]
         return self._hub.generation_of(metadata["uid"]) < int(metadata.get("generation", 1))
+
+    def _compare_trials(self) -> None:
+        """Trials that were deleted while the watch was broken stay counted: of their ends it never tells."""
+        for keeper in list(self._hub.experiments.values()):
+            before = keeper.book.known.copy()
+            if keeper.ended or not before:
+                continue
+            labels = f"{LABEL_OWNER}={keeper.uid}"
+            found = self._hub.parts.api.list(TRIALS, keeper.namespace, labels=labels, only_metadata=True)
+            there = {str(body["metadata"]["uid"]) for body in found}
+            self._loop.call_soon_threadsafe(self._count_gone, keeper, before, there)
+
+    @staticmethod
+    def _count_gone(keeper: ExperimentKeeper, before: Mapping[str, str], there: Set[str]) -> None:
+        metrics.WATCH_MISSES.inc(keeper.trials_listed(before, there))
 
     def _tell_orphans(self) -> None:
         """A condition on Trials whose experiment isn't there: not only not told of, which may be the watch's delay."""

@@ -1,6 +1,8 @@
 """The trials of one experiment: read once at the start, then told of by the watch."""
 
 from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -32,6 +34,8 @@ class TrialBook:
     """Names like those of the search's own trials, of trials that it did not make."""
     known: dict[str, str] = field(default_factory=dict)
     """Uid of every trial that is known, by name."""
+    reading: bool = False
+    """Trials are being read: one that was read, and whose end is told meanwhile, isn't known yet."""
     _told: deque[tuple[str, str]] = field(default_factory=deque)
     """Names and uids: at a start the watch tells of ten thousand, and nearly all of them are known by then."""
 
@@ -42,12 +46,27 @@ class TrialBook:
         else:
             self._told.append((name, uid))
 
+    def compare(self, before: Mapping[str, str], there: Set[str]) -> int:
+        """How many known trials are gone though nothing told of it; what was counted with them is counted anew.
+
+        Args:
+            before: What was known, as `known`, before it was looked what is there.
+            there: Uids of all of the experiment's trials.
+        """
+        gone = [name for name, uid in before.items() if uid not in there and self.known.get(name) == uid]
+        self.stale = self.stale or bool(gone)
+        return len(gone)
+
     def load(self, api: Api, records: Records, record: ApiRecord) -> None:
         """Read the trials that are the experiment's; those by hand that are new the watch tells of, one by one.
 
         Raises:
             ApiError: the API server can't be read.
         """
+        with self._reading():
+            self._load(api, records, record)
+
+    def _load(self, api: Api, records: Records, record: ApiRecord) -> None:
         self.stale = False
         self.known = record.uids
         record.uids.clear()
@@ -66,6 +85,14 @@ class TrialBook:
         for place in sorted(range(len(keys)), key=keys.__getitem__):
             records.put(found[place])
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self.reading = True
+        try:
+            yield
+        finally:
+            self.reading = False
+
     def count_again(self, records: Records) -> None:
         """What is known of finished trials, judged by another objective or budget."""
         summary = Summary.of(records.experiment)
@@ -77,7 +104,8 @@ class TrialBook:
         """Trials that the watch told of and that aren't known yet."""
         while self._told:
             # Taken from the queue once it is dealt with: a request that fails is made again.
-            trial = self._new(api, *self._told[0], record=record)
+            with self._reading():
+                trial = self._new(api, *self._told[0], record=record)
             self._told.popleft()
             if trial is not None:
                 records.put(trial)
