@@ -27,6 +27,9 @@ BIN = Path(PYTHON).parent
 
 SLOWEST = "--durations=25"
 
+TOGETHER = ["-n", "2", "--dist", "worksteal"]
+"""Two tests at a time: most wait for processes of their own, and more would be too slow for what they wait."""
+
 TIERS: dict[str, list[list[str]]] = {
     "lint": [
         [str(BIN / "ruff"), "check", "."],
@@ -35,12 +38,15 @@ TIERS: dict[str, list[list[str]]] = {
         [str(BIN / "lint-imports")],
         [PYTHON, "-m", "pfpnas_api.crdgen", "--check"],
     ],
-    "unit": [[PYTHON, "-m", "pytest", "tests/unit"]],
-    "integration": [[PYTHON, "-m", "pytest", "tests/integration", SLOWEST]],
+    "unit": [[PYTHON, "-m", "pytest", "tests/unit", *TOGETHER]],
+    "integration": [[PYTHON, "-m", "pytest", "tests/integration", *TOGETHER, SLOWEST]],
     "e2e": [[PYTHON, "-m", "pytest", "tests/e2e", SLOWEST]],
 }
 
 IN_CI = os.environ.get("CI") == "true"
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Images set that variable. Hundreds of processes are started here, and without byte code each would compile torch."""
 
 
 def run_tier(name: str) -> str:
@@ -56,7 +62,7 @@ def _run(command: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         reporting = [f"--junitxml={report}"] if "pytest" in command else []
-        if subprocess.run([*command, *reporting], cwd=ROOT, check=False).returncode != 0:
+        if subprocess.run([*command, *reporting], cwd=ROOT, env=ENVIRONMENT, check=False).returncode != 0:
             return "FAILED"
         # pytest ends with 0 though it skipped every test.
         return "skipped" if reporting and _only_skips(report) else "passed"
@@ -77,7 +83,9 @@ class Preparation:
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process writes
         command = ["nice", "-n", "19", PYTHON, "tests/cluster/up.py", "prepare"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=self._log, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=self._log, stderr=self._log, start_new_session=True
+        )
 
     def wait(self) -> None:
         """Until it is done; prints what it took."""
