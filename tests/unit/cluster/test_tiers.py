@@ -1,5 +1,7 @@
 """What tests/run.py says of a tier, by what pytest really did in it."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,3 +83,16 @@ def test_a_skipped_part_does_not_hide_that_another_failed(tier: Path, monkeypatc
     monkeypatch.setattr(run, "TIERS", {"e2e": [*run.TIERS["e2e"], ["false"]]})
 
     assert run.main([]) == 1
+
+
+def test_what_runs_beside_the_tiers_has_the_processor_only_when_they_leave_it() -> None:
+    beside = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        run.yield_to_others(beside.pid)
+
+        assert os.getpriority(os.PRIO_PROCESS, beside.pid) == 19
+        group = Path(f"/proc/{beside.pid}/autogroup")
+        assert not group.exists() or group.read_text().split()[-1] == "19", "priorities count within a session only"
+    finally:
+        beside.kill()
+        beside.wait()
