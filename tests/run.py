@@ -102,7 +102,7 @@ class Preparation:
 
 
 def yield_to_others(session: int) -> None:
-    """Let a session have what processor time others leave; `nice` counts only within one where Linux groups by session."""
+    """Let a session have the time others leave. Where Linux groups by session, `nice` counts only within one."""
     group = Path(f"/proc/{session}/autogroup")
     if group.exists():
         group.write_text("19", encoding="ascii")
