@@ -39,3 +39,35 @@ def test_it_ends_though_the_exception_got_lost(number: signal.Signals, status: i
             assert "asked" in process.stdout.read()
         finally:
             process.kill()
+
+
+# Nothing but the interpreter's end is left when it prints.
+ENDS_SLOWLY = """
+import sys, time
+from pfpnas_agent import stopping
+
+stopping.ORDERLY_SECONDS = 0.5
+
+class Slow:
+    def __del__(self):
+        sys.stdout.write("ending\\n")
+        sys.stdout.flush()
+        time.sleep(2)
+
+stopping.stop_when_told()
+sys.modules["__main__"].slow = Slow()
+print("asked", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_end_in_order_keeps_its_status_though_it_takes_long() -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDS_SLOWLY], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "asked\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT_SECONDS) == 130
+            assert process.stdout.read() == "ending\n"
+        finally:
+            process.kill()

@@ -12,8 +12,10 @@ import pytest
 from pfpnas_api.bus import keys
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object
 from pfpnas_operator.kube.housekeeping import Housekeeper
+from pfpnas_operator.kube.metrics import WATCH_MISSES
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.supernets import FINALIZER
+from pfpnas_operator.reconcile import waits
 from support.kube_site import NAMESPACE, POOL, PREDICTED, Site
 from support.reconcile_builders import architecture
 
@@ -146,15 +148,57 @@ def test_a_quota_of_trials_is_said_and_waited_out_while_answers_are_taken_in(
     assert len(site.trials()) == site.count("succeeded") == 6
 
 
+def test_a_policy_of_one_trial_at_a_time_is_told_once_and_skips_no_suggestion(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(place: Any, *what: Any) -> Object:
+        if place is TRIALS and any(not body.get("status", {}).get("finishedAt") for body in site.trials()):
+            raise ApiError(403, "Forbidden", "one at a time")
+        return type(site.server).create(site.server, place, *what)
+
+    monkeypatch.setattr(site.server, "create", limited)
+    while not {"Succeeded", "Failed"} & site.true_conditions():
+        site.step()
+        site.now += timedelta(seconds=3)
+    assert site.count("succeeded") == 6
+    assert [body["spec"]["index"] for body in site.trials()] == list(range(6))
+    assert site.events.said.count(("NASExperiment", "TrialRefused")) == 1
+
+
+def test_a_search_that_failed_for_a_quota_is_tried_again_at_once_when_its_spec_is_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(place: Any, *what: Any) -> Object:
+        if place is TRIALS:
+            raise ApiError(403, "Forbidden", "exceeded quota: trials")
+        return type(site.server).create(site.server, place, *what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.server, "create", refused)
+        patched.setattr(waits, "UNSCHEDULABLE_DEADLINE", timedelta(seconds=60))
+        while "Failed" not in site.true_conditions():
+            site.step()
+            site.now += timedelta(seconds=10)
+        assert site.said(EXPERIMENTS, "search", "Failed") == ("True", "TrialRefused")
+        assert site.trials() == []
+        budget = site.body(EXPERIMENTS, "search")["spec"]["budget"]
+        site.wish(EXPERIMENTS, "search", budget={**budget, "maxTrials": 5})
+        site.step()
+        site.step()
+        assert site.said(EXPERIMENTS, "search", "Searching") == ("False", "TrialRefused")
+        assert "Failed" not in site.true_conditions()
+    site.now += timedelta(seconds=10)
+    site.until("Succeeded")
+    assert site.count("succeeded") == 5
+
+
 def test_a_name_that_another_experiments_trial_has_is_left_to_it(site: Site) -> None:
     spec = {"experimentRef": {"name": "other"}, "architecture": architecture(9)}
     site._apply(TRIALS, "Trial", "search-00001", spec)
-    while "search-00000" not in {body["metadata"]["name"] for body in site.trials()}:
-        site.step()
-    site.now += timedelta(seconds=10)
     site.until("Succeeded")
     assert site.body(TRIALS, "search-00001")["spec"]["experimentRef"]["name"] == "other"
     assert site.count("succeeded") == 6
+    assert ("NASExperiment", "TrialRefused") not in site.events.said
 
 
 def test_a_search_at_rest_writes_nothing(site: Site) -> None:
@@ -217,14 +261,46 @@ def test_a_trial_whose_end_nothing_told_of_is_made_up_for(site: Site) -> None:
     while len(site.trials()) < 3 or not site.count("succeeded"):
         site.step()
     hub: Any = SimpleNamespace(parts=site.parts, experiments={"search": site.experiment})
-    loop: Any = SimpleNamespace(call_soon_threadsafe=lambda call, *what: call(*what))
+    loop: Any = SimpleNamespace(
+        call_soon_threadsafe=lambda call, *what: call(*what), call_later=lambda after, call, *what: call(*what)
+    )
     chores = Housekeeper(hub, threads=site.calls, loop=loop)
+    before = WATCH_MISSES._value.get()
     chores._compare_trials()
     assert not site.experiment.book.stale
     site.server.delete(TRIALS, NAMESPACE, "search-00000")
     chores._compare_trials()
+    chores._compare_trials()
+    assert WATCH_MISSES._value.get() == before + 1, "one that is made up for already is not missed again"
     site.until("Succeeded")
     assert len(site.trials()) == site.count("succeeded") == 6
+    site.server.delete(TRIALS, NAMESPACE, "search-00001")
+    chores._compare_trials()
+    site.step()
+    assert "Succeeded" not in site.true_conditions(), "also those of a search that has ended"
+    site.until("Succeeded")
+    assert len(site.trials()) == site.count("succeeded") == 6
+
+
+def test_trials_are_compared_though_those_of_another_namespace_may_not_be_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.until("Succeeded")
+    unseen: Any = SimpleNamespace(book=site.experiment.book, uid="uid", namespace="unseen", name="search")
+    hub: Any = SimpleNamespace(parts=site.parts, experiments={"unseen": unseen, "search": site.experiment})
+    loop: Any = SimpleNamespace(
+        call_soon_threadsafe=lambda call, *what: call(*what), call_later=lambda after, call, *what: call(*what)
+    )
+
+    def forbidden(place: Any, namespace: str, *what: Any, **how: Any) -> Any:
+        if namespace == "unseen":
+            raise ApiError(403, "Forbidden", "may not list trials")
+        return type(site.server).list(site.server, place, namespace, *what, **how)
+
+    monkeypatch.setattr(site.server, "list", forbidden)
+    site.server.delete(TRIALS, NAMESPACE, "search-00000")
+    Housekeeper(hub, threads=site.calls, loop=loop)._compare_trials()
+    assert site.experiment.book.stale
 
 
 def test_an_object_that_was_replaced_is_not_written(site: Site) -> None:

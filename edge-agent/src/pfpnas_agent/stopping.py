@@ -1,5 +1,6 @@
 """An agent that ends when it is told to, also when the first word was lost on the way."""
 
+import atexit
 import os
 import signal
 from types import FrameType
@@ -18,6 +19,8 @@ def stop_when_told() -> None:
     """
     for number, status in ((signal.SIGTERM, 0), (signal.SIGINT, 128 + signal.SIGINT)):
         signal.signal(number, _stop(status))
+    # An end in order is under way; while the interpreter is taken down an alarm would kill it with a status of its own.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
 
 def _stop(status: int) -> "signal._HANDLER":

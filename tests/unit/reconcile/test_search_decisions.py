@@ -151,10 +151,10 @@ def test_while_trials_are_refused_none_is_started_and_the_search_says_so_once() 
     assert again.events == []
 
 
-def test_after_a_refusal_one_trial_is_tried_and_counts_once_it_is_there() -> None:
+def test_what_is_tried_after_a_refusal_counts_once_it_is_there() -> None:
     known = {"suggestions": suggest(*range(4)), "trials_refused": refused(due=True)}
     plan = decide(make_experiment(), make_trial(0), **known)
-    assert [trial.spec.index for trial in plan.create_trials] == [1]
+    assert [trial.spec.index for trial in plan.create_trials] == [1, 2, 3]
     assert experiment_status(plan).trials.created == 1
     assert (plan.told, [entry for entry in plan.log if entry.event == "Started"]) == ({}, [])
 

@@ -168,9 +168,9 @@ EXPERIMENT: Final[Mapping[str, Mapping[str, Reason]]] = {
         "Searching": Reason("Trials are started and measured."),
         "BuildingReference": Reason("The smallest subnet is being built: every latency is measured beside its."),
         "TrialRefused": Reason(
-            "The API server takes no further Trial: a quota of them, or an admission webhook, in its words; or another "
-            "Trial has the name. What is under way is measured. It is tried again and again, and the search fails "
-            f"after {_hours('UNSCHEDULABLE_DEADLINE')}.",
+            "The API server takes no further Trial: a quota of them, or an admission webhook, in its words. What is "
+            "under way is measured. It is tried again and again, and the search fails if none could be made for "
+            f"{_hours('UNSCHEDULABLE_DEADLINE')}.",
             "Ask who set the quota or the policy: finished Trials count too.",
         ),
         "WaitingForWarmStart": Reason("A search of `warmStartFrom` goes on (status Unknown)."),

@@ -16,8 +16,9 @@ Object: TypeAlias = dict[str, Any]
 
 Body: TypeAlias = Mapping[str, Any] | Sequence[Object]
 
-REQUEST_SECONDS: Final = 30
-"""Most requests take milliseconds; a server that is silent for longer is taken as gone."""
+REQUEST_SECONDS: Final = 40
+"""Most requests take milliseconds, and a webhook may take thirty seconds; a server that is silent for longer is taken
+as gone."""
 
 PAGE: Final = 500
 """Objects a list request: ten thousand Trials in one answer would be tens of megabytes at both ends."""
@@ -58,8 +59,9 @@ class ApiAway(ApiError):  # noqa: N818 - reads as the state it names
     """The server can't be reached, or can't answer now: try again later."""
 
 
-_WEBHOOK_AWAY: Final = "failed calling webhook"
-"""In the API server's words when it is there, and a webhook that it has to ask is not."""
+_OF_WEBHOOKS: Final = ("failed calling webhook", "denied the request")
+"""In the API server's words when it is there: a webhook that it has to ask is not, or says no, with a code that the
+webhook chose."""
 
 
 def is_refusal(error: ApiError) -> bool:
@@ -68,7 +70,7 @@ def is_refusal(error: ApiError) -> bool:
     A webhook that can't be asked is like one that refuses: nobody knows for how long.
     """
     if isinstance(error, ApiAway):
-        return _WEBHOOK_AWAY in str(error)
+        return any(words in str(error) for words in _OF_WEBHOOKS)
     return not isinstance(error, Terminating)
 
 

@@ -285,6 +285,8 @@ class ExperimentKeeper(Keeper):
         pool = records.experiment.spec.target.pool
         allowed = self.parts.config.may_use(pool, self.namespace)
         self.parts.rights.grant(records.experiment, pools=(pool,) if allowed else ())
+        if self.ended:
+            record.forget_refusal()
         more: dict[str, Any] = {
             "source_supernets": self._source_supernets,
             "reserved": frozenset(self.book.reserved | record.taken),

@@ -19,7 +19,7 @@ from pfpnas_api.artifacts.base import digests_in
 from pfpnas_operator.access.housekeeping import OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, TRIALS, ApiError, Object, Place
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, TRIALS, ApiAway, ApiError, Object, Place
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.hub import Hub
 from pfpnas_operator.kube.namespaces import Listed, leave_out, left_out, listed, may_look, named_namespaces
@@ -42,6 +42,9 @@ ORPHANS_SECONDS: Final = 10.0
 
 RESYNC_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 600.0
+
+LATE_SECONDS: Final = 5.0
+"""So late the watch may tell of what a request sees already."""
 
 MOST_DEAF_LOOKS: Final = 3
 """Looks that find what the watch did not tell, and nothing told in between: then it is dead, and the operator has to be
@@ -178,12 +181,23 @@ class Housekeeper:
         """Trials that were deleted while the watch was broken stay counted: of their ends it never tells."""
         for keeper in list(self._hub.experiments.values()):
             before = keeper.book.known.copy()
-            if keeper.ended or not before:
-                continue
-            labels = f"{LABEL_OWNER}={keeper.uid}"
-            found = self._hub.parts.api.list(TRIALS, keeper.namespace, labels=labels, only_metadata=True)
-            there = {str(body["metadata"]["uid"]) for body in found}
-            self._loop.call_soon_threadsafe(self._count_gone, keeper, before, there)
+            if before:
+                self._compare_those_of(keeper, before)
+
+    def _compare_those_of(self, keeper: ExperimentKeeper, before: Mapping[str, str]) -> None:
+        labels = f"{LABEL_OWNER}={keeper.uid}"
+        try:
+            found = list(self._hub.parts.api.list(TRIALS, keeper.namespace, labels=labels, only_metadata=True))
+        except ApiAway:
+            raise
+        except ApiError as e:
+            if e.status != 403:  # else we may look there no longer, which was said
+                logger.warning("trials of %s/%s can't be listed: %s", keeper.namespace, keeper.name, e)
+            return
+        there = {str(body["metadata"]["uid"]) for body in found}
+        # What the watch tells of in a moment, it did not miss.
+        late = partial(self._loop.call_later, LATE_SECONDS, self._count_gone, keeper, before, there)
+        self._loop.call_soon_threadsafe(late)
 
     @staticmethod
     def _count_gone(keeper: ExperimentKeeper, before: Mapping[str, str], there: Set[str]) -> None:

@@ -53,8 +53,10 @@ class TrialBook:
             before: What was known, as `known`, before it was looked what is there.
             there: Uids of all of the experiment's trials.
         """
+        if self.stale or self.reading:
+            return 0  # they are read anew as it is
         gone = [name for name, uid in before.items() if uid not in there and self.known.get(name) == uid]
-        self.stale = self.stale or bool(gone)
+        self.stale = bool(gone)
         return len(gone)
 
     def load(self, api: Api, records: Records, record: ApiRecord) -> None:

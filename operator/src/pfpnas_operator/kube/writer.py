@@ -1,4 +1,4 @@
-"""Writing documents: one patch of a status a cycle, trials side by side."""
+"""Writing documents: one patch of a status a cycle, those of trials side by side."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -70,21 +70,20 @@ class ApiRecord:
     _refused: "_Refused | None" = None
 
     def create_trials(self, trials: Sequence[Trial], *, now: datetime) -> Iterator[Trial]:
-        """Make trials side by side; their statuses are written with the step that comes next.
+        """Make trials one by one, up to the first that can't be made; their statuses are written with the next step.
 
-        One that is refused is left out, and `refused` says why from then on. So others of the same call may be made,
-        and have a higher index: what was suggested for its own is not asked for again.
+        In their order, since what was suggested for an index is lost once a later one is there. If one is refused,
+        `refused` says so from then on, until all that were asked for could be made.
         """
-        why = None
-        for made in together(self.pool, self._create, trials):
-            if isinstance(made, Trial):
-                yield made
-            else:
-                why = why or made
-        if why is not None:
-            before = self.refused(now)
-            self._refused = _Refused(why=why, since=before.since if before else now, at=now)
-        elif trials:
+        for place, trial in enumerate(trials):
+            made = self._create(trial)
+            if isinstance(made, str):
+                before = self.refused(now) if place == 0 else None
+                self._refused = _Refused(why=made, since=before.since if before else now, at=now)
+            if not isinstance(made, Trial):
+                return
+            yield made
+        if trials:
             self._refused = None
 
     def refused(self, now: datetime) -> TrialsRefused | None:
@@ -93,6 +92,10 @@ class ApiRecord:
         if known is None or now - known.at > FORGOTTEN:
             return None
         return TrialsRefused(why=known.why, since=known.since, due=now - known.at > LOOK_AGAIN)
+
+    def forget_refusal(self) -> None:
+        """What was refused before a search ended says nothing of one that is tried again."""
+        self._refused = None
 
     def write_trials(self, trials: Sequence[Trial]) -> Iterator[Trial]:
         """Write trials' statuses; those that are gone are left out."""
@@ -117,8 +120,8 @@ class ApiRecord:
     def _write(self, trial: Trial) -> tuple[Trial, bool]:
         return trial, self.trials.write(self.api, TRIALS, trial)
 
-    def _create(self, trial: Trial) -> Trial | str:
-        """A trial as it was made, or why it was not."""
+    def _create(self, trial: Trial) -> Trial | str | None:
+        """A trial as it was made, or why it is refused; None if its name is another one's: it gets the next."""
         found: Object | None
         try:
             found = self.api.create(TRIALS, self.owner.namespace, trial_body(trial, self.owner))
@@ -129,17 +132,19 @@ class ApiRecord:
                 raise
             return f"the API server refuses Trial {trial.metadata.name}: {e}"
         if found is None:
-            self.taken.add(trial.metadata.name)
-            return f"Trial {trial.metadata.name} is another one than the search's own: delete it"
+            return None
         made = Trial.model_validate({**found, "status": found.get("status") or trial.status.document()})
         self.knows(made, found.get("status") or {})
         return made
 
     def _mine(self, trial: Trial) -> Object | None:
         """The trial of this name, if it was made by an operator that was killed before it could remember."""
-        found = self.api.get(TRIALS, self.owner.namespace, trial.metadata.name) or {}
-        owners = [reference["uid"] for reference in found.get("metadata", {}).get("ownerReferences", ())]
+        found = self.api.get(TRIALS, self.owner.namespace, trial.metadata.name)
+        if found is None:
+            return None
+        owners = [reference["uid"] for reference in found["metadata"].get("ownerReferences", ())]
         if self.owner.uid not in owners or found["spec"]["architecture"] != trial.spec.architecture:
+            self.taken.add(trial.metadata.name)
             return None
         return found
 

@@ -81,11 +81,11 @@ class LogView:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialsRefused:
-    """New Trials that could not be made at the last try: for a quota, a policy, or another object of their name."""
+    """New Trials that could not all be made at the last try, for a quota or a policy."""
 
     why: str
     since: datetime
-    """When the first of the tries in a row was that failed."""
+    """When the first of the tries in a row was that made none."""
     due: bool
     """Whether it is time for another."""
 

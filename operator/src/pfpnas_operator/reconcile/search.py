@@ -56,9 +56,8 @@ def search_step(
         return SearchState(over=end.reason, message=end.message)
     free = max(0, min(budget.parallel_trials - under_way, budget.max_trials - started))
     refused = observed.trials_refused
-    if refused is not None:
-        # One is enough to see whether that is over.
-        free = min(free, 1) if refused.due else 0
+    if refused is not None and not refused.due:
+        free = 0
     warm = warm_trials(observed, active, summary=summary, now=now)[:free]
     plan.create_trials.extend(warm)
     return _draw(observed, (*active, *warm), plan, free=free - len(warm), summary=summary, now=now, warm=warm)
