@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 import redis
 import yaml
+from kubernetes import config
 
 from cluster.kube import Cluster
 from cluster.settings import ROOT
 from cluster.shell import CommandError, wait_for
+from pfpnas_operator.kube.api import TRIALS, Api
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -74,6 +76,23 @@ def test_pods_reach_one_another_by_name_and_keep_what_they_write(cluster: Cluste
     assert "Ready to accept connections" in cluster.kubectl("logs", "-n", namespace, "deploy/redis")
     with port_forward(cluster, namespace, "service/redis", 6379) as port:
         assert redis.Redis(port=port).get("key") == b"kept"
+
+
+@pytest.mark.usefixtures("crds")
+def test_of_objects_that_are_only_counted_the_server_sends_the_metadata(cluster: Cluster, namespace: str) -> None:
+    api = Api(config.new_client_from_config(config_file=str(cluster.kubeconfig)))  # type: ignore[no-untyped-call]
+    assert list(api.list(TRIALS, namespace, only_metadata=True)) == []
+    spec = {"experimentRef": {"name": "none"}, "architecture": "r24-k3e3-k3e2.k3e3-k3e2-k3e3-k3e2-k5e2"}
+    document = {"apiVersion": "pfpnas.io/v1alpha1", "kind": "Trial", "metadata": {"name": "lone"}, "spec": spec}
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(document))
+
+    (found,) = api.list(TRIALS, namespace, only_metadata=True)
+
+    whole = api.get(TRIALS, namespace, "lone")
+    assert whole is not None
+    assert found["metadata"]["uid"] == whole["metadata"]["uid"]
+    assert "spec" in whole
+    assert "spec" not in found
 
 
 @pytest.mark.usefixtures("crds")

@@ -140,7 +140,7 @@ class Api:
         while True:
             accept = METADATA if only_metadata else JSON
             page = self._call("GET", place.path(namespace), query=query, accept=accept)
-            yield from page.get("items", ())
+            yield from page.get("items") or ()  # of metadata that is none, null
             going_on = page.get("metadata", {}).get("continue")
             if not going_on:
                 return
