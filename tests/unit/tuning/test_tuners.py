@@ -125,9 +125,8 @@ def test_the_tuner_never_imports_torch() -> None:
     assert "torch" not in modules
 
 
-@pytest.mark.parametrize("algorithm", ["TPE", "Anneal", "NSGA2"])
-@pytest.mark.parametrize("pseudo_trials", [0, 50])
-def test_the_start_up_design_needs_no_tuners_library(algorithm: str, pseudo_trials: int) -> None:
+def _proposer(algorithm: str, pseudo_trials: int) -> str:
+    """A script that makes a proposer."""
     job = TuneJob(
         uid="tune",
         experiment="e",
@@ -136,11 +135,28 @@ def test_the_start_up_design_needs_no_tuners_library(algorithm: str, pseudo_tria
         objective=ObjectiveSpec(),
         tuner=TunerSpec.model_validate({"algorithm": algorithm, "pseudoTrials": pseudo_trials}),
     )
-    script = (
+    return (
         "from pfpnas_api.jobs import TuneJob; from pfpnas_api.messages import LogEntry; "
         "from pfpnas_workloads.tuning.answers import Answers; "
         "from pfpnas_workloads.tuning.workload import make_proposer; "
         f"job = TuneJob.model_validate_json({job.model_dump_json(by_alias=True)!r}); "
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "library"), [("RandomSearch", "hyperopt"), ("TPE", "hyperopt"), ("NSGA2", "pymoo")]
+)
+@pytest.mark.parametrize("pseudo_trials", [0, 50])
+def test_a_tuner_that_is_prepared_has_its_library(algorithm: str, library: str, pseudo_trials: int) -> None:
+    script = _proposer(algorithm, pseudo_trials) + "make_proposer(job).tuner.prepare()"
+    assert library in _modules_after(script)
+
+
+@pytest.mark.parametrize("algorithm", ["TPE", "Anneal", "NSGA2"])
+@pytest.mark.parametrize("pseudo_trials", [0, 50])
+def test_the_start_up_design_needs_no_tuners_library(algorithm: str, pseudo_trials: int) -> None:
+    script = (
+        f"{_proposer(algorithm, pseudo_trials)}"
         f"made = list(Answers(make_proposer(job), made={{}}).to([LogEntry(event='Ask', count={DESIGN_SUGGESTIONS})])); "
         f"assert len(made) == {DESIGN_SUGGESTIONS}"
     )

@@ -68,6 +68,9 @@ class Tuner(ABC):
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         self.space, self.seed = space, seed
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Have at hand what suggestions need, so that none waits for it; in a thread of its own, or never."""
+
     @abstractmethod
     def suggest(self, index: int, history: Sequence[Observation], *, draw: int = 0) -> Architecture:
         """The architecture of an index.

@@ -1,4 +1,4 @@
-"""Tuners whose library is imported when they are first asked: that takes a second, and the first design needs none."""
+"""Tuners whose library is imported beside other things: that takes a second, and the first design needs none."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,11 +9,14 @@ from pfpnas_workloads.tuning._base import Foresee, Observation, Origin, Tuner
 
 
 class Later(Tuner):
-    """The algorithm that an experiment wishes for, made when it is first asked."""
+    """The algorithm that an experiment wishes for, made when it is first asked or prepared."""
 
     def __init__(self, spec: TunerSpec, space: SearchSpace) -> None:
         super().__init__(space, seed=spec.seed)
         self._algorithm = spec.algorithm
+
+    def prepare(self) -> None:  # noqa: D102
+        _ = self._tuner
 
     @property
     def designed(self) -> bool:  # noqa: D102

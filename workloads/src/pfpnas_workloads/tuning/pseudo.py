@@ -38,6 +38,9 @@ class PseudoTrials(Tuner):
         self._pool: tuple[Refit, Pool] | None = None
         self._quality: tuple[Refit, PredictorStatus] | None = None
 
+    def prepare(self) -> None:  # noqa: D102
+        self.inner.prepare()
+
     @property
     def designed(self) -> bool:  # noqa: D102
         return self.inner.designed

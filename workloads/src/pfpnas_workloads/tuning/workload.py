@@ -1,5 +1,6 @@
 """The workload `tune`: suggestions for one experiment, until told to stop."""
 
+import threading
 from typing import NoReturn
 
 from pfpnas_api.bus import TunerBus
@@ -49,6 +50,8 @@ def run_tune(job: TuneJob, context: JobContext) -> NoReturn:
     space = job.search_space.space(classes=job.classes)
     public = load_predictor(job.predictor, context.store, space=space)
     proposer = make_proposer(job, public=public)
+    # It is asked once the reference is built, and what is imported by then keeps no trial waiting.
+    threading.Thread(target=proposer.tuner.prepare, name="prepare", daemon=True).start()
     while not context.stopping():
         try:
             _serve(job, proposer, public, bus=bus, context=context)
