@@ -7,7 +7,7 @@ import pytest
 
 from pfpnas_api.artifacts import ArtifactError, ManifestUnreadable
 from pfpnas_api.jobs import Manifest
-from pfpnas_operator.kube.manifests import LOOK_AGAIN_SECONDS, HeardManifests
+from pfpnas_operator.kube.manifests import LATEST_SECONDS, SOONEST_SECONDS, HeardManifests
 from pfpnas_operator.reconcile import BadManifest
 from support.reconcile_builders import artifact
 
@@ -51,9 +51,31 @@ def test_without_a_reason_it_is_asked_again_only_after_a_while() -> None:
     for _ in range(3):
         assert read(manifests, "a") == set()
     assert store.asked == ["a"]
-    clock.now = LOOK_AGAIN_SECONDS
+    assert manifests.pause() == clock.now + SOONEST_SECONDS
+    clock.now = SOONEST_SECONDS
+    assert manifests.pause() == 0
     read(manifests, "a")
     assert store.asked == ["a", "a"]
+
+
+def test_the_longer_it_is_due_the_more_rarely_it_is_asked_for() -> None:
+    manifests, _, clock = make()
+    pauses = []
+    while clock.now < 600:
+        read(manifests, "a")
+        pauses.append(manifests.pause())
+        clock.now += manifests.pause()
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LATEST_SECONDS
+    assert len([pause for pause in pauses if pause < LATEST_SECONDS]) < 40
+
+
+def test_nothing_that_is_there_or_unwanted_is_looked_for() -> None:
+    manifests, store, _ = make()
+    store.manifests["a"] = Manifest(uid="a", outcome="Done")
+    read(manifests, "a", "b")
+    read(manifests, "a")
+    assert manifests.pause() == LATEST_SECONDS
 
 
 def test_a_bell_is_a_reason() -> None:

@@ -314,7 +314,7 @@ class ExperimentKeeper(Keeper):
             self._loop.call_soon_threadsafe(self._changed)
         if plan.create_trials or plan.trial_status or plan.status:
             return 0
-        return IDLE_SECONDS if self.ended else ACTIVE_SECONDS
+        return IDLE_SECONDS if self.ended else min(ACTIVE_SECONDS, self.manifests.pause())
 
     def _say(self, event: Event) -> None:
         assert self._wired is not None
