@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from cluster import processes
-from cluster.settings import ADDRESS, BRIDGE, CGROUP, CONTAINERD, RUN
+from cluster.settings import ADDRESS, BRIDGE, BRIDGE_HARDWARE, CGROUP, CONTAINERD, RUN
 from cluster.shell import CommandError, run
 
 SETTINGS = (
@@ -45,7 +45,9 @@ def restore_settings(record: Path) -> None:
 
 def make_bridge() -> None:
     """The pods' bridge, up, with the node's address, before the first pod makes it."""
-    run("ip", "link", "add", BRIDGE, "type", "bridge")
+    # Without an address of its own it has that of a pod, and another one once that is gone: the other pods, which know
+    # it by the old one, then reach nothing for half a minute.
+    run("ip", "link", "add", BRIDGE, "address", BRIDGE_HARDWARE, "type", "bridge")
     run("ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

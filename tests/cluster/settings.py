@@ -38,6 +38,8 @@ NODE_IMAGE = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c78
 
 NODE = "pfpnas-e2e"
 BRIDGE = "pfpnas0"
+BRIDGE_HARDWARE = "02:70:66:70:6e:61"
+"""Locally administered."""
 
 ADDRESS = "10.244.0.1"
 """The bridge's, hence the node's: API server, kubelet and DNS listen here. Loopback can't be advertised."""
