@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from pfpnas_api.bus import keys
+from pfpnas_api.bus import TunerBus, keys
 from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object
 from pfpnas_operator.kube.housekeeping import Housekeeper
+from pfpnas_operator.kube.keeper import ACTIVE_SECONDS
+from pfpnas_operator.kube.manifests import LATEST_SECONDS
 from pfpnas_operator.kube.metrics import WATCH_MISSES
 from pfpnas_operator.kube.packed import PackedTrials
 from pfpnas_operator.kube.supernets import FINALIZER
@@ -359,6 +361,19 @@ def test_a_pool_that_the_namespace_may_not_use_is_said_and_left_alone(site: Site
     accepted = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}["Accepted"]
     assert (accepted["status"], accepted["reason"]) == ("False", "PoolNotAllowed")
     assert not site.client.exists("pfp:v1:{secret}:tasks")
+
+
+def test_a_search_that_loses_its_supernet_looks_for_no_manifests_meanwhile(site: Site) -> None:
+    while site.experiment.manifests.pause() == LATEST_SECONDS:
+        site.cycle()  # nobody builds what is asked for
+        site.run_jobs()
+        site.train()
+        site.suggest(TunerBus(site.client, experiment=site.experiment.uid))
+    site.experiment._supernet_of = lambda name: None
+    site.cycle()
+    assert site.said(EXPERIMENTS, "search", "SupernetReady") == ("False", "NotFound")
+    site.experiment.before()
+    assert site.experiment.cycle(site.now) == ACTIVE_SECONDS
 
 
 def test_a_document_that_makes_no_experiment_is_refused_in_words(site: Site) -> None:

@@ -51,11 +51,13 @@ def test_without_a_reason_it_is_asked_again_only_after_a_while() -> None:
     for _ in range(3):
         assert read(manifests, "a") == set()
     assert store.asked == ["a"]
-    assert manifests.pause() == clock.now + SOONEST_SECONDS
-    clock.now = SOONEST_SECONDS
-    assert manifests.pause() == 0
+    clock.now = manifests.pause()
     read(manifests, "a")
     assert store.asked == ["a", "a"]
+    clock.now += 100
+    assert manifests.pause() == SOONEST_SECONDS, "whatever keeps it from looking, it never spins"
+    read(manifests)
+    assert manifests.pause() == LATEST_SECONDS
 
 
 def test_the_longer_it_is_due_the_more_rarely_it_is_asked_for() -> None:

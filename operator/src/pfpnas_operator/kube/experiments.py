@@ -297,7 +297,8 @@ class ExperimentKeeper(Keeper):
                 f"namespace {self.namespace} may not use pool {pool}: who runs the operator lists it under pools"
             )
         if not allowed or records.supernet is None:
-            # Nothing is looked at on a road that isn't this experiment's, or not yet.
+            # Nothing is looked at on a road that isn't this experiment's, or not yet; nor waited for in the store.
+            self.manifests.read((), over=frozenset())
             return ExperimentObserved(
                 experiment=records.experiment,
                 supernet=records.supernet,

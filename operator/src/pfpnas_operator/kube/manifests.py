@@ -60,9 +60,10 @@ class HeardManifests:
         return {**self._found, **bad}
 
     def pause(self) -> float:
-        """Seconds until the next look without a reason, at most `LATEST_SECONDS`."""
+        """Seconds until the next look without a reason, `SOONEST_SECONDS` to `LATEST_SECONDS`."""
         now, waited_for = self.clock(), self._awaited.keys() - self._found.keys()
-        return max(0.0, min((self._next.get(uid, now) - now for uid in waited_for), default=LATEST_SECONDS))
+        soonest = min((self._next.get(uid, now) - now for uid in waited_for), default=LATEST_SECONDS)
+        return max(SOONEST_SECONDS, soonest)
 
     def _due(self, uid: str, now: float) -> bool:
         return uid in self._rung or now >= self._next.get(uid, now)
