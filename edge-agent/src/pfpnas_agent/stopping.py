@@ -15,12 +15,19 @@ def stop_when_told() -> None:
 
     The main thread, which has to call this, gets a `SystemExit`. C code that asks whether an object has an attribute
     drops whatever its Python part raises, this one included, and libraries do so while they are imported; so an alarm
-    ends the process if it is still there in a few seconds. That is safe at any step, as `kill -9` is.
+    ends the process if it is still there in a few seconds, unless its modules are being taken down by then. That is
+    safe at any step, as `kill -9` is.
     """
     for number, status in ((signal.SIGTERM, 0), (signal.SIGINT, 128 + signal.SIGINT)):
         signal.signal(number, _stop(status))
-    # An end in order is under way; while the interpreter is taken down an alarm would kill it with a status of its own.
-    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+    atexit.register(_end_undisturbed)
+
+
+def _end_undisturbed() -> None:
+    """While the interpreter is taken down an alarm, or being told again, would kill it with a status of its own."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _stop(status: int) -> "signal._HANDLER":

@@ -159,6 +159,19 @@ def test_what_is_tried_after_a_refusal_counts_once_it_is_there() -> None:
     assert (plan.told, [entry for entry in plan.log if entry.event == "Started"]) == ({}, [])
 
 
+def test_a_refused_trial_that_is_tried_again_keeps_a_search_from_ending_by_what_is_suggested_behind_it() -> None:
+    spent = Suggestion(index=1, exhausted="SpaceExhausted")
+    known = {"suggestions": {**suggest(0), 1: spent}, "trials_refused": refused(due=True)}
+    plan = decide(make_experiment(), **known)
+    assert [trial.spec.index for trial in plan.create_trials] == [0]
+    status = experiment_status(plan)
+    assert status.search_finished_at is None
+    assert reason_of(status, "Failed") is None
+    condition = find_condition(status.conditions, "Searching")
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", "TrialRefused")
+
+
 def test_answers_are_taken_in_while_trials_are_refused() -> None:
     experiment, trial = make_experiment(), make_trial(0, "Built")
     answers = {task_id_of(experiment, trial): (make_answer(task_id_of(experiment, trial)),)}

@@ -45,7 +45,7 @@ class Record(Protocol):
     """Where documents are written. Each call returns once what it wrote can't be lost."""
 
     def create_trials(self, trials: Sequence[Trial], *, now: datetime) -> Iterable[Trial]:
-        """New trials, in their order, each as it is once it is written; one that is refused is left out."""
+        """New trials, in their order, each as it is once it is written, up to the first that can't be made."""
 
     def write_trials(self, trials: Sequence[Trial]) -> Iterable[Trial]:
         """Trials whose status changed, in their order; one that is gone is left out."""

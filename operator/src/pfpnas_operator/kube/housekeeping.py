@@ -19,7 +19,7 @@ from pfpnas_api.artifacts.base import digests_in
 from pfpnas_operator.access.housekeeping import OwnerSweep, tend_agents
 from pfpnas_operator.access.registry import SELECTOR
 from pfpnas_operator.kube import metrics
-from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, TRIALS, ApiAway, ApiError, Object, Place
+from pfpnas_operator.kube.api import CONFIG_MAPS, EXPERIMENTS, JOBS, SUPERNETS, TRIALS, ApiError, Object, Place
 from pfpnas_operator.kube.experiments import ExperimentKeeper
 from pfpnas_operator.kube.hub import Hub
 from pfpnas_operator.kube.namespaces import Listed, leave_out, left_out, listed, may_look, named_namespaces
@@ -179,7 +179,8 @@ class Housekeeper:
 
     def _compare_trials(self) -> None:
         """Trials that were deleted while the watch was broken stay counted: of their ends it never tells."""
-        for keeper in list(self._hub.experiments.values()):
+        # Those that go on first: with an ended one it matters less.
+        for keeper in sorted(self._hub.experiments.values(), key=lambda keeper: keeper.ended):
             before = keeper.book.known.copy()
             if before:
                 self._compare_those_of(keeper, before)
@@ -188,8 +189,6 @@ class Housekeeper:
         labels = f"{LABEL_OWNER}={keeper.uid}"
         try:
             found = list(self._hub.parts.api.list(TRIALS, keeper.namespace, labels=labels, only_metadata=True))
-        except ApiAway:
-            raise
         except ApiError as e:
             if e.status != 403:  # else we may look there no longer, which was said
                 logger.warning("trials of %s/%s can't be listed: %s", keeper.namespace, keeper.name, e)

@@ -56,7 +56,8 @@ class TrialBook:
         if self.stale or self.reading:
             return 0  # they are read anew as it is
         gone = [name for name, uid in before.items() if uid not in there and self.known.get(name) == uid]
-        self.stale = bool(gone)
+        if gone:
+            self.stale = True
         return len(gone)
 
     def load(self, api: Api, records: Records, record: ApiRecord) -> None:

@@ -132,7 +132,8 @@ class ApiRecord:
                 raise
             return f"the API server refuses Trial {trial.metadata.name}: {e}"
         if found is None:
-            return None
+            gone = f"Trial {trial.metadata.name} was there, and is gone"
+            return None if trial.metadata.name in self.taken else gone
         made = Trial.model_validate({**found, "status": found.get("status") or trial.status.document()})
         self.knows(made, found.get("status") or {})
         return made

@@ -202,15 +202,16 @@ def _go_on(cycle: Cycle, stepped: Stepped, kept: Kept) -> bool:
     tell(cycle.observed, unfinished, [*cycle.observed.untold, *stepped.done], cycle.plan)
     count(cycle, unfinished)
     stopped = kept.worker or (None if unfinished else kept.tuner)
-    if state.over is None and stopped is not None:
+    over = state.over is not None and (refused is None or not state.created)
+    if not over and stopped is not None:
         wait_with(cycle, stopped)
-    elif state.over is None and refused is not None:
+    elif not over and refused is not None:
         wait_with(cycle, wait_of_refusal(refused, cycle.stamp.now))
-    elif state.over is None:
+    elif not over:
         cycle.put("Searching", TRUE, "Searching")
-    if state.over is None or unfinished:
+    if not over or unfinished:
         return False
-    if cycle.status.search_finished_at is None:
+    if cycle.status.search_finished_at is None and state.over is not None:
         cycle.put("Searching", FALSE, state.over, state.message)
         cycle.note(state.over, state.message)
         cycle.update(search_finished_at=cycle.stamp.now)

@@ -16,7 +16,7 @@ class Later(Tuner):
         self._algorithm = spec.algorithm
 
     def prepare(self) -> None:  # noqa: D102
-        _ = self._tuner
+        _ = self._tuner  # made twice, if it is asked just then: tuners keep nothing
 
     @property
     def designed(self) -> bool:  # noqa: D102
