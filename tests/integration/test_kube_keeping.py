@@ -288,7 +288,7 @@ def test_trials_are_compared_though_those_of_another_namespace_may_not_be_seen(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.until("Succeeded")
-    unseen: Any = SimpleNamespace(book=site.experiment.book, uid="uid", namespace="unseen", name="search")
+    unseen: Any = SimpleNamespace(book=site.experiment.book, uid="uid", namespace="unseen", name="search", ended=False)
     hub: Any = SimpleNamespace(parts=site.parts, experiments={"unseen": unseen, "search": site.experiment})
     loop: Any = SimpleNamespace(
         call_soon_threadsafe=lambda call, *what: call(*what), call_later=lambda after, call, *what: call(*what)
