@@ -261,7 +261,7 @@ def test_a_quota_of_trials_is_told_and_waited_out_while_those_there_are_measured
     refused = lab.wait("nas", "few", "Searching", status="False", reason="TrialRefused")
     assert "exceeded quota: few-trials" in refused["message"]
     lab.until("what is there is measured", lambda: succeeded(lab, "few") == 2)
-    assert lab.condition("nas", "few", "Searching")["reason"] == "TrialRefused"  # type: ignore[index]
+    lab.wait("nas", "few", "Searching", status="False", reason="TrialRefused")
 
     lab.kubectl("delete", "resourcequota", "few-trials")
     lab.wait("nas", "few", "Succeeded")

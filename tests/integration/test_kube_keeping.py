@@ -3,6 +3,7 @@
 The API server's objects lie in memory here; tests/e2e has a real one.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from pfpnas_api.bus import TunerBus, keys
-from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object
+from pfpnas_operator.kube.api import EXPERIMENTS, JOBS, SECRETS, SUPERNETS, TRIALS, ApiAway, ApiError, Object, Place
 from pfpnas_operator.kube.housekeeping import Housekeeper
 from pfpnas_operator.kube.keeper import ACTIVE_SECONDS
 from pfpnas_operator.kube.manifests import LATEST_SECONDS
@@ -104,14 +105,22 @@ def test_what_was_predicted_outlives_an_operator_that_was_killed_before_it_wrote
     assert [body["status"]["predicted"] for body in site.trials()] == [PREDICTED.document()] * 6
 
 
-def test_a_quota_of_jobs_is_said_and_waited_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(place: Any, *what: Any) -> Object:
-        if place is JOBS:
-            raise ApiError(403, "Forbidden", "exceeded quota: jobs")
-        return type(site.server).create(site.server, place, *what)
+def refuse(
+    site: Site, patched: pytest.MonkeyPatch, place: Place, why: str, *, when: Callable[[], bool] = lambda: True
+) -> None:
+    """The server takes no new object of a kind while that holds."""
 
+    def create(where: Place, *what: Any) -> Object:
+        if where is place and when():
+            raise ApiError(403, "Forbidden", why)
+        return type(site.server).create(site.server, where, *what)
+
+    patched.setattr(site.server, "create", create)
+
+
+def test_a_quota_of_jobs_is_said_and_waited_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(site.server, "create", refused)
+        refuse(site, patched, JOBS, "exceeded quota: jobs")
         for _ in range(10):
             site.step()
     conditions = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}
@@ -125,13 +134,8 @@ def test_a_quota_of_jobs_is_said_and_waited_out(site: Site, monkeypatch: pytest.
 def test_a_quota_of_trials_is_said_and_waited_out_while_answers_are_taken_in(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def limited(place: Any, *what: Any) -> Object:
-        if place is TRIALS and len(site.trials()) >= 2:
-            raise ApiError(403, "Forbidden", "exceeded quota: trials")
-        return type(site.server).create(site.server, place, *what)
-
     with monkeypatch.context() as patched:
-        patched.setattr(site.server, "create", limited)
+        refuse(site, patched, TRIALS, "exceeded quota: trials", when=lambda: len(site.trials()) >= 2)
         for _ in range(20):
             site.step()
         conditions = {one["type"]: one for one in site.body(EXPERIMENTS, "search")["status"]["conditions"]}
@@ -153,12 +157,10 @@ def test_a_quota_of_trials_is_said_and_waited_out_while_answers_are_taken_in(
 def test_a_policy_of_one_trial_at_a_time_is_told_once_and_skips_no_suggestion(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def limited(place: Any, *what: Any) -> Object:
-        if place is TRIALS and any(not body.get("status", {}).get("finishedAt") for body in site.trials()):
-            raise ApiError(403, "Forbidden", "one at a time")
-        return type(site.server).create(site.server, place, *what)
+    def one_goes_on() -> bool:
+        return any(not body.get("status", {}).get("finishedAt") for body in site.trials())
 
-    monkeypatch.setattr(site.server, "create", limited)
+    refuse(site, monkeypatch, TRIALS, "one at a time", when=one_goes_on)
     while not {"Succeeded", "Failed"} & site.true_conditions():
         site.step()
         site.now += timedelta(seconds=3)
@@ -170,13 +172,8 @@ def test_a_policy_of_one_trial_at_a_time_is_told_once_and_skips_no_suggestion(
 def test_a_search_that_failed_for_a_quota_is_tried_again_at_once_when_its_spec_is_changed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(place: Any, *what: Any) -> Object:
-        if place is TRIALS:
-            raise ApiError(403, "Forbidden", "exceeded quota: trials")
-        return type(site.server).create(site.server, place, *what)
-
     with monkeypatch.context() as patched:
-        patched.setattr(site.server, "create", refused)
+        refuse(site, patched, TRIALS, "exceeded quota: trials")
         patched.setattr(waits, "UNSCHEDULABLE_DEADLINE", timedelta(seconds=60))
         while "Failed" not in site.true_conditions():
             site.step()

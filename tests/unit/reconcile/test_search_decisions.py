@@ -144,7 +144,9 @@ def test_while_trials_are_refused_none_is_started_and_the_search_says_so_once() 
     assert condition is not None
     assert (condition.status, condition.reason) == ("False", "TrialRefused")
     assert condition.message == "new trials: exceeded quota: trials"
-    assert find_condition(status.conditions, "Succeeded").reason == "TrialRefused"  # type: ignore[union-attr]
+    succeeded = find_condition(status.conditions, "Succeeded")
+    assert succeeded is not None
+    assert succeeded.reason == "TrialRefused"
     assert (plan.create_trials, asks(plan)) == ([], [])
     assert [event.reason for event in plan.events].count("TrialRefused") == 1
     again = decide(make_experiment().model_copy(update={"status": status}), make_trial(0), **known)
